@@ -1,0 +1,86 @@
+"""What passes between windows, scalers, networks and losses.
+
+Letters of every shape: B windows, L context, H horizon, C targets, P past, F known, S static, K outputs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class Inputs(NamedTuple):
+    """All that is known at the origin of each window. Absent covariates are zero-width, never None."""
+
+    target: Tensor  # (B, L, C)           0 where not observed, also after scaling
+    observed: Tensor  # (B, L, C)         1 where measured; 0 in left padding and gaps
+    past: Tensor  # (B, L, P)
+    known: Tensor  # (B, L + H, F)
+    static: Tensor  # (B, S)
+    past_codes: Tensor  # (B, L, P')      int64 category codes, 0 = never seen
+    known_codes: Tensor  # (B, L + H, F')
+    static_codes: Tensor  # (B, S')
+    series: Tensor  # (B,)                int64 series number, 0 = never seen
+    position: Tensor  # (B,)              int64 grid index of the origin; phase = position mod season
+
+
+class Outcome(NamedTuple):
+    """What happened after the origin. No network sees it, except a decoder in training, as its teacher."""
+
+    target: Tensor  # (B, H, C)           0 where not observed
+    observed: Tensor  # (B, H, C)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Lengths, widths and cardinalities that fix the shape of a network.
+
+    ``past_cardinalities`` and its kin count the codes of each categorical covariate, code 0 included;
+    ``outputs`` is what the loss reads per step and target (K); ``season`` is the seasonality in steps.
+    """
+
+    context_length: int
+    horizon: int
+    targets: int = 1
+    past: int = 0
+    known: int = 0
+    static: int = 0
+    past_cardinalities: tuple[int, ...] = ()
+    known_cardinalities: tuple[int, ...] = ()
+    static_cardinalities: tuple[int, ...] = ()
+    series: int = 1
+    season: int = 1
+    outputs: int = 1
+
+
+class Affine(NamedTuple):
+    """How scaled values return to the unit of the series: ``scaled * scale + loc``.
+
+    Both are broadcastable to (B, L + H, C), so that a scaler may give each step its own level; an axis of one
+    step stands for all of them.
+    """
+
+    loc: Tensor
+    scale: Tensor
+
+    def context(self, length: int) -> Affine:
+        """Return the part for the first `length` steps, the context."""
+        return self._steps(slice(None, length))
+
+    def horizon(self, horizon: int) -> Affine:
+        """Return the part for the last `horizon` steps."""
+        return self._steps(slice(-horizon, None))
+
+    def scaled(self, values: Tensor) -> Tensor:
+        """Return values in the unit of the series on the scaled axis, same shape."""
+        return (values - self.loc) / self.scale
+
+    def restored(self, values: Tensor) -> Tensor:
+        """Return scaled values in the unit of the series, same shape."""
+        return values * self.scale + self.loc
+
+    def _steps(self, steps: slice) -> Affine:
+        loc, scale = (part if part.shape[1] == 1 else part[:, steps] for part in self)
+        return Affine(loc, scale)

@@ -1,0 +1,135 @@
+"""Settings by name: where `conf/` lies, what it offers, and how a setting becomes an object."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from forecast.errors import ConfigError, unknown_name
+
+TARGET = "_target_"
+PACKAGES = {  # what a setting of each group may name, whatever a file says
+    "model": "forecast.networks",
+    "loss": "forecast.losses",
+    "scaling": "forecast.scaling",
+    "optimizer": "torch.optim",
+}
+Setting = str | dict[str, Any] | partial[Any] | type
+
+
+def conf_folder() -> Path:
+    """Return the folder of configs: `conf/` of a checkout, `forecast/conf` of an installed package."""
+    return _beside("conf", "conf")
+
+
+def shipped_folder() -> Path:
+    """Return the folder of the series that ship: `data/` of a checkout, `forecast/shipped` of an installed package."""
+    return _beside("data", "shipped")
+
+
+def names(group: str) -> list[str]:
+    """Return the names that a group of configs offers."""
+    return sorted(path.stem for path in (conf_folder() / group).glob("*.yaml"))
+
+
+def read(group: str, name: str) -> dict[str, Any]:
+    """Return what the yaml file of a name holds.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such name. The message lists those there are.
+    """
+    if name not in names(group):
+        raise ConfigError(unknown_name(group, name, names(group)))
+    return yaml.safe_load((conf_folder() / group / f"{name}.yaml").read_text(encoding="utf-8"))
+
+
+def settings(group: str, setting: Setting) -> dict[str, Any]:
+    """Return a setting as a plain dict with a ``_target_``.
+
+    Parameters
+    ----------
+    group : str
+        A folder of `conf/`.
+    setting : str, dict, partial or type
+        The name of a yaml file of the group, what such a file holds, or a class with or without arguments.
+
+    Raises
+    ------
+    ConfigError
+        If it is none of these.
+    """
+    if isinstance(setting, str):
+        return read(group, setting)
+    if isinstance(setting, partial):
+        return {TARGET: _path(setting.func), **setting.keywords}
+    if isinstance(setting, type):
+        return {TARGET: _path(setting)}
+    if isinstance(setting, dict) and TARGET in setting:
+        return dict(setting)
+    raise ConfigError(f"a {group} is a name ({', '.join(names(group))}), a class or a partial of one, got {setting!r}.")
+
+
+def build(group: str, setting: Setting, *args: Any, allow: Iterable[type] = (), **kwargs: Any) -> Any:
+    """Return the object of a setting. Only classes of this package's own folder for the group are built.
+
+    Parameters
+    ----------
+    group : str
+        Which package of `PACKAGES` a named class must come from.
+    setting
+        As in `settings`. Classes and partials given as objects are the caller's own and are always built.
+    allow : iterable of type
+        Further classes that a name may mean.
+
+    Raises
+    ------
+    ConfigError
+        If the class is none of these, or takes no such argument.
+    """
+    if isinstance(setting, type | partial):
+        allow = [*allow, setting.func if isinstance(setting, partial) else setting]  # type: ignore[list-item]
+    options = settings(group, setting)
+    target = _resolved(group, options.pop(TARGET), allow)
+    known = inspect.signature(target).parameters
+    wrong = [name for name in options if name not in known]
+    if wrong:
+        own = [name for name in known if name not in ("sizes", "params", "lr")]
+        raise ConfigError(f"{target.__name__}: {unknown_name('setting', wrong[0], own)}")
+    return target(*args, **{**options, **kwargs})
+
+
+def _resolved(group: str, path: object, allow: Iterable[type]) -> type:
+    for allowed in allow:
+        if path == _path(allowed):
+            return allowed
+    module, _, name = str(path).rpartition(".")
+    package = PACKAGES[group]
+    if module == package or module.startswith(package + "."):
+        try:
+            found = getattr(importlib.import_module(module), name, None)
+        except ImportError:
+            found = None
+        if isinstance(found, type) and found.__module__.startswith(package):
+            return found
+    raise ConfigError(
+        f"{path!r} is no {group} of {package}, and nothing else is built from a file. "
+        "A class of your own is given in Python: Forecaster(partial(MyNetwork, ...)), Forecaster.load(path, allow=[MyNetwork])."
+    )
+
+
+def _path(target: Any) -> str:
+    return f"{target.__module__}.{target.__qualname__}"
+
+
+def _beside(in_checkout: str, in_package: str) -> Path:
+    package = Path(__file__).parent
+    inside = package / in_package
+    return inside if inside.is_dir() else package.parent / in_checkout

@@ -1,0 +1,107 @@
+"""What is learned from the training span about covariates and series: statistics, vocabularies, numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from forecast.data.panel import Covariate, Panel
+from forecast.errors import DataError
+
+ROLES = ("past", "known", "static")
+
+
+class Encoded(NamedTuple):
+    """Covariates of one role: standardised numbers with NaN (rows, width) and codes (rows, width), 0 = never seen."""
+
+    numbers: np.ndarray
+    codes: np.ndarray
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """Statistics of numeric covariates, vocabularies of categorical ones, and the numbers of the series.
+
+    Parameters
+    ----------
+    ids : tuple of str
+        Series trained on; the first has number 1.
+    statistics : dict
+        Mean and deviation of each numeric covariate over the training span.
+    categories : dict
+        Categories of each categorical covariate; the first has code 1.
+    """
+
+    ids: tuple[str, ...]
+    statistics: dict[str, tuple[float, float]]
+    categories: dict[str, tuple[str, ...]]
+
+    @classmethod
+    def fit(cls, panel: Panel) -> Encoding:
+        """Learn from every step of the panel up to its ends."""
+        statistics, categories = {}, {}
+        over_time = np.zeros(len(panel.target) + 1, np.int8)  # 1 where a step lies before its series' end
+        np.add.at(over_time, panel.offsets[:-1], 1)
+        np.add.at(over_time, panel.offsets[:-1] + panel.ends, -1)
+        known_span = np.cumsum(over_time[:-1]).astype(bool)
+        for role in ROLES:
+            for covariate in getattr(panel, role):
+                values = covariate.values if role == "static" else covariate.values[known_span]
+                if covariate.categories is None:
+                    statistics[covariate.name] = _statistics(covariate.name, values)
+                else:
+                    met = np.unique(values[values >= 0])
+                    categories[covariate.name] = tuple(covariate.categories[code] for code in met)
+        return cls(tuple(str(name) for name in panel.ids), statistics, categories)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Encoding:
+        """Return what `as_dict` gave."""
+        return cls(
+            tuple(values["ids"]),
+            {name: (float(mean), float(deviation)) for name, (mean, deviation) in values["statistics"].items()},
+            {name: tuple(categories) for name, categories in values["categories"].items()},
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, for JSON."""
+        return {"ids": list(self.ids), "statistics": self.statistics, "categories": self.categories}
+
+    def numbers_of(self, ids: pd.Index) -> np.ndarray:
+        """Return the number of each series (n,), 0 for one never trained on."""
+        return pd.Index(self.ids, dtype=object).get_indexer(pd.Index([str(name) for name in ids], dtype=object)) + 1
+
+    def encode(self, covariates: Sequence[Covariate], rows: int) -> Encoded:
+        """Return covariates of one role as standardised numbers and codes."""
+        numeric = [c for c in covariates if c.name in self.statistics]
+        coded = [c for c in covariates if c.name in self.categories]
+        for covariate in covariates:
+            if (covariate.categories is None) != (covariate.name in self.statistics):
+                was, now = ("numbers", "text") if covariate.categories else ("text", "numbers")
+                raise DataError(f"column {covariate.name!r} held {was} in training and holds {now} now.")
+        numbers = np.empty((rows, len(numeric)), np.float32)
+        for column, covariate in enumerate(numeric):
+            mean, deviation = self.statistics[covariate.name]
+            numbers[:, column] = (covariate.values - mean) / deviation
+        codes = np.empty((rows, len(coded)), np.int64)
+        for column, covariate in enumerate(coded):
+            vocabulary = pd.Index(self.categories[covariate.name], dtype=object)
+            table = vocabulary.get_indexer(pd.Index(covariate.categories or (), dtype=object)) + 1
+            codes[:, column] = np.append(table, 0)[covariate.values]  # code -1, missing, reads the last entry
+        return Encoded(numbers, codes)
+
+    def cardinalities(self, covariates: Sequence[Covariate]) -> tuple[int, ...]:
+        """Return how many codes each categorical covariate has, code 0 included."""
+        return tuple(len(self.categories[c.name]) + 1 for c in covariates if c.categories is not None)
+
+
+def _statistics(name: str, values: np.ndarray) -> tuple[float, float]:
+    seen = values[np.isfinite(values)].astype(np.float64)
+    if not len(seen):
+        raise DataError(f"covariate {name!r} has no value in the training span. Leave it out.")
+    deviation = float(seen.std())
+    return float(seen.mean()), deviation if deviation > 0 else 1.0

@@ -1,0 +1,355 @@
+"""A panel: many series, each on its own stretch of one time grid, in contiguous arrays."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from forecast.data.calendar import Freq, infer_freq, on_weekdays
+from forecast.data.columns import Columns
+from forecast.data.sources import long_frame, numbers, stamps
+from forecast.errors import DataError
+
+log = logging.getLogger("forecast")
+
+
+@dataclass(frozen=True)
+class Covariate:
+    """One covariate on the grid of a panel: numbers with NaN, or codes into `categories` (-1: missing)."""
+
+    name: str
+    values: np.ndarray  # (T,) in time, (n,) where static; float32, or int32 codes
+    categories: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """Regular series, one after another; a step that the table lacks is NaN.
+
+    Letters: n series, T steps of all series together.
+
+    Parameters
+    ----------
+    ids : Index (n,)
+        Names of the series, as they came in.
+    offsets : ndarray of int64 (n + 1,)
+        Where each series starts in the arrays over time.
+    ends : ndarray of int64 (n,)
+        One past the last step whose target may be known; later steps hold known covariates alone.
+    target : ndarray of float64 (T,)
+        NaN where not observed.
+    starts : ndarray (n,)
+        Stamp of the first step of each series: int64, or datetime64[us] (local clock where the frequency is).
+    freq, zone, dtype
+        The step of the grid; the time zone, if any; the dtype of the time column as it came in.
+    times : ndarray (T,) or None
+        All stamps, where the row number is the grid.
+    """
+
+    ids: pd.Index
+    offsets: np.ndarray
+    ends: np.ndarray
+    target: np.ndarray
+    starts: np.ndarray
+    freq: Freq
+    columns: Columns
+    dtype: Any
+    zone: Any = None
+    times: np.ndarray | None = None
+    past: tuple[Covariate, ...] = ()
+    known: tuple[Covariate, ...] = ()
+    static: tuple[Covariate, ...] = ()
+    absent: int = field(default=0, compare=False)
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame: pd.DataFrame | pd.Series,
+        columns: Columns | None = None,
+        *,
+        freq: str | Freq | None = None,
+        future: pd.DataFrame | None = None,
+    ) -> Panel:
+        """Lay a table on its grid.
+
+        Parameters
+        ----------
+        frame : DataFrame or Series
+            Long or wide; any order of rows.
+        columns : Columns
+            The roles of its columns.
+        freq : str or Freq
+            The step of the grid; inferred where it is not given.
+        future : DataFrame
+            Rows after those of `frame`, with known covariates and no target.
+
+        Raises
+        ------
+        DataError
+            If the table cannot be laid on one grid; the message names series and stamp.
+        """
+        columns = columns or Columns()
+        table = long_frame(frame, columns)
+        rows = len(table)
+        if future is not None:
+            table = _with_future(table, future, columns)
+        return _Layout(table, columns, freq, rows).panel()
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        """Steps of each series (n,)."""
+        return np.diff(self.offsets)
+
+    @property
+    def season(self) -> int:
+        """The usual period of the frequency, in steps."""
+        return self.freq.season
+
+    def positions(self, series: np.ndarray, steps: np.ndarray) -> np.ndarray:
+        """Return the grid index of steps (counted from each series' start): the same for one stamp in any table."""
+        first = np.zeros(len(self.ids), np.int64) if self.freq.rows else self.freq.ordinals(self.starts)
+        return first[series] + steps
+
+    def stamps(self, series: np.ndarray, steps: np.ndarray) -> np.ndarray:
+        """Return the stamps of steps, which may lie beyond the end; `series` and `steps` broadcast."""
+        if self.times is None:
+            return self.freq.shift(self.starts[series], steps)
+        last = self.lengths[series] - 1
+        known = self.times[self.offsets[series] + np.minimum(steps, last)]
+        return self.freq.shift(known, np.maximum(steps - last, 0))
+
+    def stamp_column(self, values: np.ndarray) -> pd.Series:
+        """Return stamps of this panel as a column like the one that came in: same unit, same zone."""
+        column = pd.Series(values)
+        if self.zone is not None:
+            if self.freq.is_local:
+                column = column.dt.tz_localize(self.zone, ambiguous=np.ones(len(column), bool), nonexistent="shift_forward")
+            else:
+                column = column.dt.tz_localize("UTC").dt.tz_convert(self.zone)
+        is_time = isinstance(self.dtype, (np.dtype, pd.DatetimeTZDtype)) and self.dtype.kind in "Mui"
+        return column.astype(self.dtype) if is_time else column
+
+    def series(self, number: int) -> np.ndarray:
+        """Return the target of one series up to its end, a view."""
+        return self.target[self.offsets[number] : self.offsets[number] + self.ends[number]]
+
+    def until(self, ends: np.ndarray) -> Panel:
+        """Return the panel as it was known after `ends` steps of each series: later targets and past covariates gone.
+
+        Series with an end of 0 or less are left out.
+        """
+        keep = np.flatnonzero(ends > 0)
+        ends = np.minimum(ends[keep], self.ends[keep])
+        return self._taken(keep, np.zeros(len(keep), np.int64), ends)
+
+    def tail(self, steps: int) -> Panel:
+        """Return the last `steps` steps of each series, known covariates after its end left out."""
+        begins = np.maximum(self.ends - steps, 0)
+        return self._taken(np.arange(len(self.ids)), begins, self.ends)
+
+    def _taken(self, keep: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> Panel:
+        """Return the steps `begins` to `ends` of the series `keep`."""
+        lengths = ends - begins
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        index = np.arange(offsets[-1]) + np.repeat(self.offsets[keep] + begins - offsets[:-1], lengths)
+
+        def over_time(covariates: tuple[Covariate, ...]) -> tuple[Covariate, ...]:
+            return tuple(Covariate(c.name, c.values[index], c.categories) for c in covariates)
+
+        return Panel(
+            ids=self.ids[keep],
+            offsets=offsets,
+            ends=lengths,
+            target=self.target[index],
+            starts=self.stamps(keep, begins),
+            freq=self.freq,
+            columns=self.columns,
+            dtype=self.dtype,
+            zone=self.zone,
+            times=None if self.times is None else self.times[index],
+            past=over_time(self.past),
+            known=over_time(self.known),
+            static=tuple(Covariate(c.name, c.values[keep], c.categories) for c in self.static),
+        )
+
+
+class _Layout:
+    """Works out where each row of a long table lies on the grid."""
+
+    def __init__(self, table: pd.DataFrame, columns: Columns, freq: str | Freq | None, rows: int) -> None:
+        self.table, self.columns, self.rows = table, columns, rows
+        self.codes, self.ids = pd.factorize(table[columns.id])
+        self.stamps, self.zone = stamps(table[columns.time])
+        order = self._order()
+        self.order = order
+        codes = self.codes if order is None else self.codes[order]
+        self.same = codes[1:] == codes[:-1]
+        self.heads = np.concatenate([[0], np.flatnonzero(~self.same) + 1])
+        self._refuse_twice()
+        self.freq = self._freq(freq)
+        if self.zone is not None and self.freq.is_local:
+            self.stamps = _local(self.stamps, self.zone)
+
+    def panel(self) -> Panel:
+        ordered = self._sorted(self.stamps)
+        codes = self._sorted(self.codes)
+        starts = ordered[self.heads]
+        steps, absent = self._steps(ordered, codes, starts)
+        tails = np.append(self.heads[1:], len(codes)) - 1
+        lengths = steps[tails] + 1
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        steps += offsets[codes]
+        self.index = steps  # flat place of each sorted row
+        self.total = int(offsets[-1])
+        columns = self.columns
+        return Panel(
+            ids=pd.Index(self.ids, name=columns.id),
+            offsets=offsets,
+            ends=self._ends(codes, offsets, lengths),
+            target=self._scattered(numbers(self.table[columns.target]), np.nan),
+            starts=starts,
+            freq=self.freq,
+            columns=columns,
+            dtype=self.table[columns.time].dtype,
+            zone=self.zone,
+            times=ordered if self.freq.rows else None,
+            past=tuple(self._covariate(name) for name in columns.past),
+            known=tuple(self._covariate(name) for name in columns.known),
+            static=tuple(self._static(name) for name in columns.static),
+            absent=absent,
+        )
+
+    def _order(self) -> np.ndarray | None:
+        """Return the order that sorts rows by series and time, None where they are sorted."""
+        codes, stamps_ = self.codes, self.stamps
+        ahead = (codes[1:] > codes[:-1]) | ((codes[1:] == codes[:-1]) & (stamps_[1:] >= stamps_[:-1]))
+        return None if ahead.all() else np.lexsort((stamps_, codes))
+
+    def _sorted(self, values: np.ndarray) -> np.ndarray:
+        return values if self.order is None else values[self.order]
+
+    def _refuse_twice(self) -> None:
+        ordered = self._sorted(self.stamps)
+        twice = np.flatnonzero(self.same & (ordered[1:] == ordered[:-1]))
+        if len(twice):
+            row = twice[0] + 1
+            hint = " Local times without a zone repeat when clocks go back: localise them." if self.zone is None else ""
+            raise DataError(
+                f"series {self._id(row)!r} has {ordered[row]} twice in column {self.columns.time!r} "
+                f"({len(twice)} such rows in all). Keep one row for each series and time.{hint}"
+            )
+
+    def _freq(self, freq: str | Freq | None) -> Freq:
+        if isinstance(freq, str):
+            freq = Freq.parse(freq)
+        rows = self.columns.gaps == "rows"
+        ordered = self._sorted(self.stamps)
+        if freq is None and rows and ordered.dtype.kind == "M" and on_weekdays(ordered):
+            freq = Freq("business")
+        if freq is None:
+            freq = infer_freq(ordered, self.same)
+        if (freq.kind == "integer") != np.issubdtype(self.stamps.dtype, np.integer):
+            raise DataError(
+                f"column {self.columns.time!r} holds {self.table[self.columns.time].dtype}, which freq "
+                f"{freq.name!r} does not fit. Give times of the same kind as the frequency."
+            )
+        return Freq(freq.kind, freq.size, freq.anchor, rows=rows or freq.rows)
+
+    def _steps(self, ordered: np.ndarray, codes: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, int]:
+        """Return each sorted row's step within its series, and how many steps of the grid have no row."""
+        if self.freq.rows:
+            return np.arange(len(codes)) - self.heads[codes], 0
+        off = self.freq.off_grid(ordered, starts[codes])
+        if off.any():
+            row = int(off.argmax())
+            raise DataError(
+                f"series {self._id(row)!r} has {ordered[row]} in column {self.columns.time!r}, which lies off the grid "
+                f"of freq {self.freq.name!r} that starts at {starts[codes[row]]}. Mend the stamp, name another freq, "
+                "or let rows be the grid: gaps is 'rows'."
+            )
+        ordinals = self.freq.ordinals(ordered)
+        steps = ordinals - ordinals[self.heads][codes]
+        jumps = np.diff(steps)
+        absent = int((jumps[self.same] - 1).sum())
+        if absent and self.columns.gaps == "error":
+            row = int((self.same & (jumps > 1)).argmax())
+            raise DataError(
+                f"series {self._id(row)!r} has no row between {ordered[row]} and {ordered[row + 1]} (freq "
+                f"{self.freq.name!r}; {absent} steps absent in all). Add the rows, or set gaps to 'mask' or 'rows'."
+            )
+        return steps, absent
+
+    def _ends(self, codes: np.ndarray, offsets: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        if len(self.table) == self.rows:
+            return lengths
+        is_past = self._sorted(np.arange(len(self.table)) < self.rows)
+        ends = np.zeros(len(lengths), np.int64)
+        np.maximum.at(ends, codes[is_past], (self.index - offsets[codes])[is_past] + 1)
+        return ends
+
+    def _scattered(self, values: np.ndarray, missing: float) -> np.ndarray:
+        """Return a column on the grid: (T,)."""
+        if self.order is None and self.total == len(values):
+            return values.copy() if values.base is not None else values
+        out = np.full(self.total, missing, values.dtype)
+        out[self.index] = self._sorted(values)
+        return out
+
+    def _covariate(self, name: str) -> Covariate:
+        column = self.table[name]
+        if name in self.columns.known and column.isna().any():
+            row = int(np.asarray(column.isna()).argmax())
+            series, time = (self.table[role].iloc[row] for role in (self.columns.id, self.columns.time))
+            raise DataError(
+                f"known covariate {name!r} is empty in series {series!r} at {time}. Fill it, or name it under past."
+            )
+        if _is_categorical(column):
+            codes, categories = _coded(column)
+            return Covariate(name, self._scattered(codes, -1), categories)
+        return Covariate(name, self._scattered(numbers(column, np.float32), np.nan))
+
+    def _static(self, name: str) -> Covariate:
+        column = self.table[name].iloc[: self.rows]
+        first = column.groupby(self.codes[: self.rows]).first()
+        changed = (column != first.reindex(self.codes[: self.rows]).to_numpy()) & column.notna()
+        if changed.any():
+            row = int(np.asarray(changed).argmax())
+            raise DataError(
+                f"static column {name!r} changes within series {self.ids[self.codes[row]]!r} (row {row}). "
+                "Name it under past or known."
+            )
+        if _is_categorical(column):
+            codes, categories = _coded(first)
+            return Covariate(name, codes, categories)
+        return Covariate(name, numbers(first.rename(name), np.float32))
+
+    def _id(self, row: int) -> object:
+        return self.ids[self._sorted(self.codes)[row]]
+
+
+def _with_future(table: pd.DataFrame, future: pd.DataFrame, columns: Columns) -> pd.DataFrame:
+    unknown = (columns.target, *columns.past, *columns.static)  # whatever future says of them is not read
+    after = long_frame(future.assign(**dict.fromkeys(unknown, np.nan)), columns)
+    strangers = ~after[columns.id].isin(table[columns.id])
+    if strangers.any():
+        raise DataError(f"future has rows of series {after[columns.id][strangers].iloc[0]!r}, which the table lacks.")
+    return pd.concat([table, after], ignore_index=True)
+
+
+def _is_categorical(column: pd.Series) -> bool:
+    return not pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype)
+
+
+def _coded(column: pd.Series) -> tuple[np.ndarray, tuple[str, ...]]:
+    codes, categories = pd.factorize(column)
+    return codes.astype(np.int32), tuple(str(category) for category in categories)
+
+
+def _local(stamps_: np.ndarray, zone: object) -> np.ndarray:
+    times = pd.Series(stamps_).dt.tz_localize("UTC").dt.tz_convert(zone).dt.tz_localize(None)
+    return times.to_numpy().astype("datetime64[us]")

@@ -1,0 +1,433 @@
+"""Forecaster: fit on a table, predict a table."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from forecast import artifact
+from forecast.batch import Inputs, Outcome
+from forecast.config import Setting, build, read, settings
+from forecast.data.calendar import Freq
+from forecast.data.columns import Columns
+from forecast.data.encoding import Encoding
+from forecast.data.panel import Panel
+from forecast.data.windows import TrainingWindows, Windows
+from forecast.errors import ConfigError, DataError
+from forecast.frames import forecast_frame
+from forecast.losses import LEVELS, PointLoss
+from forecast.model import Model
+from forecast.training import Training
+
+if TYPE_CHECKING:
+    from lightning.pytorch.loggers import Logger
+
+    from forecast.module import Batch, Trained
+
+log = logging.getLogger("forecast")
+PREDICTION_BATCH = 2048  # windows a pass in prediction
+CALIBRATION_BATCHES = 8  # batches of training windows whose errors give the intervals of point losses
+
+
+class Forecaster(BaseEstimator):
+    """A recurrent (or any other) network that learns from a table of series and forecasts each of them.
+
+    Parameters
+    ----------
+    model : str, partial or dict
+        The name of a file in conf/model, a network class with its options, or what such a file holds.
+    horizon : int
+        Steps to forecast.
+    context_length : int
+        Steps that the network reads; by default two seasons and two horizons, as far as the series reach.
+    freq : str
+        A pandas alias such as "h", "D", "MS"; inferred where it is not given.
+    seasonality : int
+        The period in steps; that of the frequency where it is not given.
+    columns : Columns
+        Roles of the table's columns.
+    loss, scaling : str, partial or dict
+        Names of files in conf/loss and conf/scaling, classes, or what such files hold.
+    training : Training
+        Steps, batch size, learning rate and so on.
+    accelerator : str or dict
+        A name in conf/accelerator (auto, cpu, gpu, mps), or arguments of Lightning's trainer.
+    seed : int
+        Same seed, same machine, same forecast.
+    progress : bool
+        Show a bar while training.
+
+    Attributes
+    ----------
+    model_ : Model
+        The trained scaler, network and loss.
+    history_ : DataFrame
+        Loss and learning rate by step.
+    context_length_, seasonality_ : int
+        As used.
+    freq_ : str
+        As used.
+
+    Examples
+    --------
+    >>> forecaster = Forecaster("gru", horizon=14, context_length=56)  # doctest: +SKIP
+    >>> forecaster.fit(frame).predict()  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        model: Setting = "gru",
+        *,
+        horizon: int,
+        context_length: int | None = None,
+        freq: str | None = None,
+        seasonality: int | None = None,
+        columns: Columns | None = None,
+        loss: Setting = "quantile",
+        scaling: Setting = "window",
+        training: Training | None = None,
+        accelerator: str | dict[str, Any] = "auto",
+        seed: int = 0,
+        progress: bool = True,
+    ) -> None:
+        self.model = model
+        self.horizon = horizon
+        self.context_length = context_length
+        self.freq = freq
+        self.seasonality = seasonality
+        self.columns = columns
+        self.loss = loss
+        self.scaling = scaling
+        self.training = training
+        self.accelerator = accelerator
+        self.seed = seed
+        self.progress = progress
+
+    def fit(
+        self, frame: pd.DataFrame | pd.Series | Panel, *, folder: Path | None = None, logger: Logger | None = None
+    ) -> Forecaster:
+        """Train on everything given.
+
+        Parameters
+        ----------
+        frame : DataFrame, Series or Panel
+            Long or wide, any order of rows.
+        folder : Path
+            Where checkpoints go; none are written without it.
+        logger : Logger
+            A Lightning logger for losses.
+
+        Raises
+        ------
+        ValueError
+            If the table or a parameter cannot be used; the message says which and what to do.
+        """
+        training = self._checked()
+        panel = self._panel(frame, freq=self.freq)
+        self._settle(panel)
+        held_back = None
+        if training.validation:
+            held_back = np.maximum(panel.ends - training.validation * self.horizon, 0)
+        trained = self._trained(panel, training, held_back=held_back, folder=folder, logger=logger)
+        if training.validation and training.refit:
+            again = deepcopy(training)
+            again.steps, again.validation = trained.best_step, 0
+            loss = self.model_.loss  # its intervals come from windows held back
+            self._trained(panel, again, held_back=None, folder=folder, logger=None)
+            self.model_.loss = loss
+        self.history_ = trained.history
+        self._panel_ = panel.tail(self.context_length_)
+        return self
+
+    def predict(
+        self,
+        frame: pd.DataFrame | pd.Series | Panel | None = None,
+        *,
+        future: pd.DataFrame | None = None,
+        levels: Sequence[float] | None = None,
+    ) -> pd.DataFrame:
+        """Forecast the steps after the end of each series.
+
+        Parameters
+        ----------
+        frame : DataFrame, Series or Panel
+            History up to now, of the same or other series; what was fitted on by default.
+        future : DataFrame
+            Known covariates of the steps to forecast.
+        levels : sequence of float
+            Quantile levels; 0.1 to 0.9 by default.
+
+        Returns
+        -------
+        DataFrame with id, time, forecast, and a column ``q0.1`` for each level; ids and times as they came in.
+        """
+        check_is_fitted(self)
+        if frame is None and future is not None:
+            raise ConfigError("future needs the history that it follows: predict(frame, future=future).")
+        panel = self._panel_ if frame is None else self._panel(frame, future, freq=self.freq_)
+        series = np.arange(len(panel.ids))
+        levels = self.levels(levels)
+        values = self.predict_origins(panel, series, panel.ends, levels=levels)
+        return forecast_frame(panel, series, panel.ends, values, levels)
+
+    def predict_origins(
+        self, panel: Panel, series: np.ndarray, ends: np.ndarray, *, levels: Sequence[float]
+    ) -> np.ndarray:
+        """Forecast from any origins, all in one go; what lies after an origin is not read, known covariates aside.
+
+        Parameters
+        ----------
+        panel : Panel
+            Holds the series.
+        series, ends : ndarray of int64 (N,)
+            Number of the series, and how many of its steps are known.
+        levels : sequence of float
+            Quantile levels.
+
+        Returns
+        -------
+        float64 (N, H, 1 + Q): the point, then each level's quantile.
+        """
+        self._refuse_missing_known(panel, series, ends)
+        device = self._device()
+        windows = Windows(
+            panel, self.encoding_, context_length=self.context_length_, horizon=self.horizon, device=device
+        )
+        model = self.model_.to(device).eval()
+        parts = []
+        for begin in range(0, len(series), PREDICTION_BATCH):
+            batch = slice(begin, begin + PREDICTION_BATCH)
+            inputs, _ = windows.batch(*(torch.as_tensor(part[batch], device=device) for part in (series, ends)))
+            parts.append(model.forecast(inputs, levels)[:, :, 0].double().cpu().numpy())
+        return np.concatenate(parts) if parts else np.zeros((0, self.horizon, 1 + len(levels)))
+
+    def levels(self, levels: Sequence[float] | None = None) -> tuple[float, ...]:
+        """Return quantile levels in order; those of the loss, or 0.1 to 0.9, where none are given."""
+        if levels is None:
+            return tuple(getattr(self.model_.loss, "levels", LEVELS))
+        wrong = [level for level in levels if not 0 < level < 1]
+        if wrong:
+            raise ConfigError(f"a quantile level lies between 0 and 1, got {wrong[0]!r}.")
+        return tuple(sorted(set(levels)))
+
+    def save(self, path: str | Path) -> Path:
+        """Write the fitted forecaster as a folder of YAML, JSON and safetensors; whole or not at all."""
+        check_is_fitted(self)
+        return artifact.save(
+            Path(path),
+            parameters=self._plain_parameters(),
+            fitted={
+                "context_length": self.context_length_,
+                "seasonality": self.seasonality_,
+                "freq": self.freq_,
+                "trained_series": len(self.encoding_.ids),
+            },
+            encoding=self.encoding_.as_dict(),
+            sizes=self.sizes_,
+            weights=self.model_.state_dict(),
+            panel=self._panel_,
+        )
+
+    @classmethod
+    def load(cls, path: str | Path, *, allow: Iterable[type] = ()) -> Forecaster:
+        """Read a saved forecaster; no code in it is run.
+
+        Parameters
+        ----------
+        path : path
+            What `save` wrote.
+        allow : iterable of type
+            Network, loss or scaler classes of one's own that the saved model may name.
+        """
+        saved = artifact.load(Path(path))
+        parameters = dict(saved.parameters)
+        parameters["columns"] = Columns(**parameters["columns"])
+        parameters["training"] = Training(**parameters["training"])
+        forecaster = cls(**parameters)
+        forecaster.context_length_ = saved.fitted["context_length"]
+        forecaster.seasonality_ = saved.fitted["seasonality"]
+        forecaster.freq_ = saved.fitted["freq"]
+        forecaster.encoding_ = Encoding.from_dict(saved.encoding)
+        forecaster.sizes_ = saved.sizes
+        forecaster.model_ = forecaster._built(saved.sizes, allow=tuple(allow)).eval()
+        artifact.fill(forecaster.model_, saved.weights)
+        forecaster._panel_ = saved.panel
+        return forecaster
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "model_")
+
+    def _checked(self) -> Training:
+        for name in ("horizon", "context_length", "seasonality"):
+            value = getattr(self, name)
+            if value is None and name != "horizon":
+                continue
+            if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
+                raise ConfigError(f"{name} is a whole number of 1 or more, got {value!r}.")
+        training = deepcopy(self.training) if self.training is not None else Training()
+        training.check()
+        return training
+
+    def _panel(
+        self, frame: pd.DataFrame | pd.Series | Panel, future: pd.DataFrame | None = None, *, freq: str | None
+    ) -> Panel:
+        """Return a table on its grid; each series has an observation."""
+        if isinstance(frame, Panel):
+            panel = frame
+        else:
+            panel = Panel.from_frame(frame, self.columns, freq=freq, future=future)
+        if panel.absent:
+            log.warning(
+                "%d steps of the time grid (freq %s) have no row; they count as unobserved.",
+                panel.absent, panel.freq.name,
+            )  # fmt: skip
+        observed = np.add.reduceat(np.isfinite(panel.target), panel.offsets[:-1])
+        if not observed.all():
+            empty = panel.ids[observed == 0]
+            raise DataError(
+                f"series {empty[0]!r} has no observed value in column {panel.columns.target!r} "
+                f"({len(empty)} such series). Leave them out."
+            )
+        return panel
+
+    def _settle(self, panel: Panel) -> None:
+        """Fix what is learned from the table before training."""
+        season = self.seasonality or panel.season
+        longest = int(panel.ends.max())
+        context = self.context_length or min(
+            max(2 * season, 2 * self.horizon, 16), max(longest - self.horizon, 1), 512
+        )
+        self.seasonality_, self.context_length_, self.freq_ = int(season), int(context), panel.freq.name
+
+    def _built(self, sizes: Sizes, *, allow: Iterable[type] = ()) -> Model:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            network = build("model", self.model, sizes, allow=allow)
+        scaler = build("scaling", self.scaling, allow=allow)
+        loss = build("loss", self.loss, allow=allow)
+        scaler.prepare(sizes)
+        loss.prepare(sizes)
+        return Model(network, scaler, loss)
+
+    def _trained(
+        self,
+        panel: Panel,
+        training: Training,
+        *,
+        held_back: np.ndarray | None,
+        folder: Path | None,
+        logger: Logger | None,
+    ) -> Trained:
+        """Build a model and train it; steps after `held_back` are looked at for early stopping alone."""
+        from forecast import module  # lightning takes seconds to import, and prediction does not need it
+        from forecast.progress import ProgressBar
+
+        span = panel if held_back is None else panel.until(held_back)
+        self.encoding_ = Encoding.fit(span)
+        callbacks: list[Any] = [module.TrainingLog()]
+        if self.progress:
+            callbacks.append(ProgressBar(f"training {self._name()}"))
+        trainer = module.trainer_for(
+            training,
+            self._accelerator(),
+            validates=held_back is not None,
+            callbacks=callbacks,
+            logger=logger,
+            folder=folder,
+        )
+        device = trainer.strategy.root_device
+        cut = {"context_length": self.context_length_, "horizon": self.horizon, "device": device}
+        windows = Windows(span, self.encoding_, **cut)  # type: ignore[arg-type]
+        draws = TrainingWindows(windows, batch_size=training.batch_size, seed=self.seed, steps=training.steps)
+        loss = build("loss", self.loss)
+        self.sizes_ = windows.sizes(season=self.seasonality_, outputs=loss.outputs)
+        self.model_ = self._built(self.sizes_)
+        self.model_.scaler.fit(span)
+        validation = None if held_back is None else self._held_back(Windows(panel, self.encoding_, **cut), held_back)  # type: ignore[arg-type]
+        self.model_.to(device)
+        trained = module.train(
+            self.model_, draws, training, trainer=trainer, seed=self.seed, validation=validation
+        )
+        self._calibrate(validation or [draws.draw(-1 - number) for number in range(CALIBRATION_BATCHES)], device)
+        self.model_.cpu()
+        return trained
+
+    def _held_back(self, windows: Windows, ends: np.ndarray) -> list[Batch]:
+        """Return the windows after `ends`, horizon by horizon, as batches."""
+        batches = []
+        for begin in range(int((windows.panel.ends - ends).max()) // self.horizon):
+            at = ends + begin * self.horizon
+            series = np.flatnonzero((ends > 0) & (at < windows.panel.ends))
+            device = windows.device
+            batches.append(
+                windows.batch(torch.as_tensor(series, device=device), torch.as_tensor(at[series], device=device))
+            )
+        if not any(float(outcome.observed.sum()) for _, outcome in batches):
+            raise DataError(
+                "no series has a value left to validate on. Lower training.validation, or give longer series."
+            )
+        return batches
+
+    def _calibrate(self, batches: list[Batch], device: torch.device) -> None:
+        if isinstance(self.model_.loss, PointLoss):
+            self.model_.to(device).calibrate(*_joined(batches))
+
+    def _accelerator(self) -> dict[str, Any]:
+        if isinstance(self.accelerator, dict):
+            return self.accelerator
+        return read("accelerator", self.accelerator)
+
+    def _device(self) -> torch.device:
+        wanted = self._accelerator()["accelerator"]
+        if wanted in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+            return torch.device("cuda")
+        if wanted in ("auto", "gpu", "mps") and torch.backends.mps.is_available():
+            return torch.device("mps")
+        return torch.device("cpu")
+
+    def _name(self) -> str:
+        if isinstance(self.model, str):
+            return self.model
+        return str(getattr(getattr(self.model, "func", self.model), "__name__", "network"))
+
+    def _refuse_missing_known(self, panel: Panel, series: np.ndarray, ends: np.ndarray) -> None:
+        """Each known covariate must be given for each step to forecast."""
+        ahead = ends[:, None] + np.arange(self.horizon)
+        inside = ahead < panel.lengths[series][:, None]
+        flat = np.where(inside, panel.offsets[series][:, None] + ahead, 0)
+        for covariate in panel.known:
+            values = covariate.values[flat]
+            missing = ~inside | (np.isnan(values) if covariate.categories is None else values < 0)
+            if missing.any():
+                row, step = np.argwhere(missing)[0]
+                stamp = panel.stamps(series[row : row + 1], ahead[row, step : step + 1])[0]
+                raise DataError(
+                    f"known covariate {covariate.name!r} is not given for series {panel.ids[series[row]]!r} at {stamp} "
+                    f"({missing.sum()} such steps). Pass the rows: predict(frame, future=rows)."
+                )
+
+    def _plain_parameters(self) -> dict[str, Any]:
+        """Return the parameters as plain values, for YAML."""
+        parameters = self.get_params(deep=False)
+        for group in ("model", "loss", "scaling"):
+            parameters[group] = settings(group, parameters[group])
+        parameters["columns"] = self._panel_.columns.as_dict()
+        parameters["training"] = (self.training or Training()).get_params()
+        return parameters
+
+
+def _joined(batches: list[Batch]) -> Batch:
+    inputs, outcomes = zip(*batches, strict=True)
+    return (
+        Inputs(*(torch.cat(parts) for parts in zip(*inputs, strict=True))),
+        Outcome(*(torch.cat(parts) for parts in zip(*outcomes, strict=True))),
+    )

@@ -1,0 +1,63 @@
+"""Scaler, network and loss joined: what is trained, saved, and asked for forecasts. It needs no trainer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from forecast.batch import Affine, Inputs, Outcome
+from forecast.losses import Loss
+from forecast.scaling import Scaler
+
+
+class Model(nn.Module):
+    """A network between the scaler in front of it and the loss that reads it.
+
+    A network that learns with a teacher says so by ``reads_teacher = True``; the others never get one.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Inputs -> raw outputs (B, H, C, K).
+    scaler : Scaler
+        From the unit of the series to the axis of the network.
+    loss : Loss
+        What raw outputs mean.
+    """
+
+    def __init__(self, network: nn.Module, scaler: Scaler, loss: Loss) -> None:
+        super().__init__()
+        self.network, self.scaler, self.loss = network, scaler, loss
+
+    def forward(self, inputs: Inputs) -> tuple[Tensor, Affine]:
+        """Return raw outputs (B, H, C, K), each step fed back, and the way back to the axis of the transform."""
+        scaled, affine = self.scaler(inputs)
+        return self.network(scaled, None, self.loss.scaled_point), affine
+
+    def training_loss(self, inputs: Inputs, outcome: Outcome) -> Tensor:
+        """Return the mean loss of a batch, a scalar."""
+        scaled, affine = self.scaler(inputs)
+        outcome = self.scaler.outcome(outcome)
+        teacher = _scaled(outcome, affine) if getattr(self.network, "reads_teacher", False) else None
+        raw = self.network(scaled, teacher, self.loss.scaled_point)
+        return self.loss(raw, outcome, scaled, affine)
+
+    @torch.inference_mode()
+    def forecast(self, inputs: Inputs, levels: Sequence[float]) -> Tensor:
+        """Return the point and then each level's quantile, in the unit of the series: (B, H, C, 1 + Q)."""
+        raw, affine = self(inputs)
+        point = self.loss.point(raw, affine)[..., None]
+        return self.scaler.restored(torch.cat([point, self.loss.quantiles(raw, levels, affine)], dim=-1))
+
+    @torch.inference_mode()
+    def calibrate(self, inputs: Inputs, outcome: Outcome) -> None:
+        """Let the loss learn the spread of errors from windows."""
+        raw, affine = self(inputs)
+        self.loss.calibrate(raw, self.scaler.outcome(outcome), affine)
+
+
+def _scaled(outcome: Outcome, affine: Affine) -> Outcome:
+    target = affine.horizon(outcome.target.shape[1]).scaled(outcome.target)
+    return outcome._replace(target=target.masked_fill(outcome.observed == 0, 0.0).to(outcome.observed.dtype))

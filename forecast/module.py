@@ -1,0 +1,261 @@
+"""Training: the one LightningModule, and the trainer around it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import tempfile
+import warnings
+from collections.abc import Iterator
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import lightning.pytorch as pl
+import pandas as pd
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAveraging
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.tuner import Tuner
+from torch import Tensor
+
+from forecast.batch import Inputs, Outcome
+from forecast.config import build
+from forecast.data.windows import TrainingWindows, step_seed
+from forecast.model import Model
+from forecast.training import Training
+
+log = logging.getLogger("forecast")
+Batch = tuple[Inputs, Outcome]
+VALID = "valid_loss"
+
+
+class Trained(NamedTuple):
+    """How a training went: a row a step (step, train_loss, valid_loss, learning_rate), and the best step."""
+
+    history: pd.DataFrame
+    best_step: int
+
+
+class ForecastModule(pl.LightningModule):
+    """Trains any `Model`: each step's loss, schedule and random numbers are functions of seed and step.
+
+    Parameters
+    ----------
+    model : Model
+        Scaler, network and loss.
+    training : Training
+        Settings; its learning rate is a number here.
+    seed : int
+        Draws dropout.
+    """
+
+    def __init__(self, model: Model, training: Training, *, seed: int) -> None:
+        super().__init__()
+        self.model, self.training_settings, self.seed = model, training, seed
+        self.learning_rate = training.learning_rate
+        self.losses: list[Tensor] = []
+        self.valid_losses: dict[int, float] = {}
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Seed what is random in this step, such as dropout."""
+        torch.manual_seed(step_seed(self.seed, self.global_step))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the loss of a batch."""
+        loss = self.model.training_loss(*batch)
+        self.losses.append(loss.detach())  # left on the device: reading it each step would wait for the device
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Log the loss over what a held-back batch observed."""
+        loss = self.model.training_loss(*batch)
+        self.log(VALID, loss, batch_size=int(batch[1].observed.sum()), logger=False)
+
+    def on_validation_epoch_end(self) -> None:
+        """Note the validation loss of this step."""
+        self.valid_losses[self.global_step] = float(self.trainer.callback_metrics[VALID])
+
+    def configure_optimizers(self) -> Any:
+        """Return the optimiser and the schedule, which moves each step."""
+        settings = self.training_settings
+        optimizer = build("optimizer", settings.optimizer, self.model.parameters(), lr=self.learning_rate)
+        factor = SCHEDULES[settings.schedule]
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: factor(step / settings.steps))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+SCHEDULES = {  # share of the peak learning rate, by the share of the steps done
+    "constant": lambda done: 1.0,
+    "cosine": lambda done: _cosine(1.0, 0.001, done),
+    "one_cycle": lambda done: _cosine(0.04, 1.0, done / 0.2) if done < 0.2 else _cosine(1.0, 0.001, (done - 0.2) / 0.8),
+}
+
+
+def _cosine(first: float, last: float, done: float) -> float:
+    return last + (first - last) * (1 + math.cos(math.pi * min(done, 1.0))) / 2
+
+
+def train(
+    model: Model,
+    windows: TrainingWindows,
+    training: Training,
+    *,
+    trainer: pl.Trainer,
+    seed: int,
+    validation: list[Batch] | None = None,
+) -> Trained:
+    """Train a model in place; with validation windows it ends with its best weights.
+
+    Parameters
+    ----------
+    model : Model
+        Changed in place.
+    windows : TrainingWindows
+        Batches, one a step.
+    training : Training
+        Settings.
+    trainer : Trainer
+        From `trainer_for`.
+    seed : int
+        Draws dropout.
+    validation : list of (Inputs, Outcome)
+        Windows for early stopping.
+    """
+    module = ForecastModule(model, training, seed=seed)
+    if training.learning_rate == "find":
+        module.learning_rate = _found_rate(model, windows, training, seed=seed)
+        log.info("learning rate found: %.2g", module.learning_rate)
+    best = BestWeights() if validation else None
+    if best is not None:
+        trainer.callbacks[:0] = [best, EarlyStopping(VALID, patience=training.patience)]  # type: ignore[attr-defined]
+    with _quiet(), torch.random.fork_rng(devices=_cuda()):
+        trainer.fit(module, windows, validation)
+    if best is not None:
+        model.load_state_dict(best.state)
+    model.eval()
+    steps = len(module.losses)
+    factor = SCHEDULES[training.schedule]
+    history = pd.DataFrame(
+        {
+            "step": range(1, steps + 1),
+            "train_loss": torch.stack(module.losses).float().cpu().numpy(),
+            VALID: [module.valid_losses.get(step, float("nan")) for step in range(1, steps + 1)],
+            "learning_rate": [module.learning_rate * factor(step / training.steps) for step in range(steps)],
+        }
+    )
+    return Trained(history, best.step if best is not None else steps)
+
+
+def trainer_for(
+    training: Training,
+    accelerator: dict[str, Any],
+    *,
+    validates: bool,
+    callbacks: list[Callback],
+    logger: Logger | None,
+    folder: Path | None,
+) -> pl.Trainer:
+    """Return a Lightning trainer that writes nothing of its own and says nothing of itself."""
+    if training.weight_averaging:
+        callbacks = [*callbacks, EMAWeightAveraging(decay=training.weight_averaging, use_buffers=False)]
+    with _quiet():
+        return pl.Trainer(
+            **accelerator,
+            max_steps=training.steps,
+            gradient_clip_val=training.gradient_clip or None,
+            val_check_interval=training.check_every if validates else None,
+            limit_val_batches=1.0 if validates else 0,
+            check_val_every_n_epoch=None,
+            num_sanity_val_steps=0,
+            callbacks=callbacks,
+            logger=logger or False,
+            default_root_dir=folder or tempfile.gettempdir(),
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+
+
+class BestWeights(Callback):
+    """Keep the weights of the lowest validation loss in memory."""
+
+    def __init__(self) -> None:
+        self.loss, self.step, self.state = float("inf"), 0, dict[str, Tensor]()
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Copy the weights where they are better than any before."""
+        loss = float(trainer.callback_metrics[VALID])
+        if loss < self.loss:
+            self.loss, self.step = loss, trainer.global_step
+            self.state = deepcopy(pl_module.model.state_dict())  # type: ignore[union-attr]
+
+
+class TrainingLog(Callback):
+    """Hand losses to a Lightning logger now and then."""
+
+    def __init__(self, every: int = 10) -> None:
+        self.every = every
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Log the last loss."""
+        if trainer.logger is not None and trainer.global_step % self.every == 0:
+            metrics = {"train_loss": float(pl_module.losses[-1]), "learning_rate": _rate(trainer)}  # type: ignore
+            if trainer.global_step in pl_module.valid_losses:  # type: ignore[operator]
+                metrics[VALID] = pl_module.valid_losses[trainer.global_step]  # type: ignore[index]
+            trainer.logger.log_metrics(metrics, trainer.global_step)
+
+
+def _rate(trainer: pl.Trainer) -> float:
+    return float(trainer.optimizers[0].param_groups[0]["lr"])
+
+
+def _found_rate(model: Model, windows: TrainingWindows, training: Training, *, seed: int) -> float:
+    """Return the learning rate of steepest descent in a range test on a copy of the model."""
+    probe = deepcopy(training)
+    probe.learning_rate, probe.schedule, probe.steps = 1e-5, "constant", 100
+    draws = TrainingWindows(windows.windows, batch_size=windows.batch_size, seed=seed, steps=100)
+    module = ForecastModule(deepcopy(model), probe, seed=seed)
+    with _quiet(), torch.random.fork_rng(devices=_cuda()), tempfile.TemporaryDirectory() as folder:
+        device = {"accelerator": windows.windows.device.type, "devices": 1}
+        trainer = trainer_for(probe, device, validates=False, callbacks=[], logger=None, folder=Path(folder))
+        finder = Tuner(trainer).lr_find(
+            module, draws, min_lr=1e-5, max_lr=0.3, num_training=100, update_attr=False
+        )
+    suggested = finder.suggestion() if finder is not None else None
+    if suggested is None:
+        log.warning("the learning-rate range test found no descent; %g is used", Training.learning_rate)
+        return float(Training.learning_rate)
+    return float(suggested)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence what Lightning says of itself: its banners, and advice that does not fit batches made in memory."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric", "lightning")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        # Batches are gathered in one step from memory: worker processes would only slow them.
+        warnings.filterwarnings("ignore", ".*does not have many workers.*")
+        # Our batches name no batch size, and the loss is averaged over observed steps, not over windows.
+        warnings.filterwarnings("ignore", ".*Trying to infer the `batch_size`.*")
+        # Early stopping is a choice; without it there is nothing to validate on.
+        warnings.filterwarnings("ignore", ".*have no `val_dataloader`.*")
+        # Lightning 2.6 asks torch 2.13 in a way that torch will drop; nothing of ours is concerned.
+        warnings.filterwarnings("ignore", ".*LeafSpec.*")
+        # A GPU that is not asked for is the user's choice.
+        warnings.filterwarnings("ignore", ".*available but not used.*")
+        try:
+            for logger in loggers:
+                logger.setLevel(logging.ERROR)
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+
+
+def _cuda() -> list[int]:
+    return list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []

@@ -1,0 +1,83 @@
+"""From `Inputs` to what an encoder and a decoder read, the same for every network.
+
+Letters: B windows, L context, H horizon, E encoder features, G decoder features.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from forecast.batch import Inputs, Sizes
+
+UNSEEN = 0.02  # share of category codes that training replaces by 0, so that the row for new categories is learned
+
+
+class Features(nn.Module):
+    """Join targets, covariates and embeddings.
+
+    Parameters
+    ----------
+    sizes : Sizes
+        Widths and cardinalities of the covariates.
+    """
+
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__()
+        self.horizon = sizes.horizon
+        self.past, self.known, self.static = (
+            nn.ModuleList(nn.Embedding(count, _width(count)) for count in cardinalities)
+            for cardinalities in (sizes.past_cardinalities, sizes.known_cardinalities, sizes.static_cardinalities)
+        )
+        self.static_width = sizes.static + _total(self.static)
+        self.decoder_width = sizes.known + _total(self.known) + self.static_width  # G
+        self.encoder_width = 2 * sizes.targets + sizes.past + _total(self.past) + self.decoder_width  # E
+
+    def encoder(self, inputs: Inputs) -> Tensor:
+        """Return what is known of each step of the context, 0 in left padding: (B, L, E)."""
+        length = inputs.target.shape[1]
+        parts = [
+            inputs.target,
+            inputs.observed,
+            inputs.past,
+            self._embedded(self.past, inputs.past_codes),
+            inputs.known[:, :length],
+            self._embedded(self.known, inputs.known_codes[:, :length]),
+            self._statics(inputs, length),
+        ]
+        joined = torch.cat(parts, dim=-1)
+        return joined * (padding(inputs.observed) == 0)[..., None]
+
+    def decoder(self, inputs: Inputs) -> Tensor:
+        """Return what is known ahead of each step of the horizon: (B, H, G)."""
+        parts = [
+            inputs.known[:, -self.horizon :],
+            self._embedded(self.known, inputs.known_codes[:, -self.horizon :]),
+            self._statics(inputs, self.horizon),
+        ]
+        return torch.cat(parts, dim=-1)
+
+    def _statics(self, inputs: Inputs, steps: int) -> Tensor:
+        static = torch.cat([inputs.static, self._embedded(self.static, inputs.static_codes)], dim=-1)
+        return static[:, None].expand(-1, steps, -1)
+
+    def _embedded(self, tables: nn.ModuleList, codes: Tensor) -> Tensor:
+        """Return the joined embeddings of codes (..., N): (..., width)."""
+        if self.training and codes.numel():
+            codes = codes * (torch.rand(codes.shape, device=codes.device) >= UNSEEN)
+        rows = [table(codes[..., number]) for number, table in enumerate(tables)]
+        return torch.cat([codes.new_empty(*codes.shape[:-1], 0, dtype=torch.float32), *rows], dim=-1)
+
+
+def padding(observed: Tensor) -> Tensor:
+    """Return 1 for steps before anything of the window was observed, else 0: (B, L)."""
+    return (observed.amax(dim=-1).cumsum(dim=1) == 0).to(observed.dtype)
+
+
+def _width(count: int) -> int:
+    """Return a usual width of embeddings: the root of the number of categories, 16 at most."""
+    return min(16, max(2, round(count**0.5)))
+
+
+def _total(tables: nn.ModuleList) -> int:
+    return sum(table.embedding_dim for table in tables)  # type: ignore[misc]

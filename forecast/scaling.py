@@ -1,0 +1,185 @@
+"""Scaling of targets, the only place that does it: from the unit of the series to an axis that networks read.
+
+A scaler first transforms (nothing, log, Box-Cox), then moves and stretches by an `Affine` that it returns and does not
+keep. Statistics are taken in float64 from what was observed in the context, or in the training span; what the network
+reads is float32.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import torch
+from scipy.stats import boxcox_llf
+from torch import Tensor, nn
+
+from forecast.batch import Affine, Inputs, Outcome, Sizes
+from forecast.data.panel import Panel
+from forecast.errors import DataError
+
+Transform = Literal["none", "log", "box_cox"]
+TINY = 1e-7  # deviations below this share of the level are rounding, not movement
+
+
+class Scaler(nn.Module):
+    """The identity, after a transform; parent of the scalers that move and stretch.
+
+    Parameters
+    ----------
+    transform : {"none", "log", "box_cox"}
+        Applied first; log and Box-Cox take positive series, and make the point forecast a median. The exponent of
+        Box-Cox is the one of greatest likelihood over the training span, one for all series.
+    """
+
+    exponent: Tensor
+
+    def __init__(self, *, transform: Transform = "none") -> None:
+        super().__init__()
+        if transform not in ("none", "log", "box_cox"):
+            raise ValueError(f"transform is none, log or box_cox, got {transform!r}.")
+        self.transform = transform
+        self.register_buffer("exponent", torch.zeros((), dtype=torch.float64))
+
+    def prepare(self, sizes: Sizes) -> None:
+        """Make room for what `fit` learns."""
+
+    def fit(self, panel: Panel) -> None:
+        """Learn from the training span, whose series are numbered from 1 in the panel's order."""
+        self.check(panel)
+        if self.transform == "box_cox":
+            values = panel.target[np.isfinite(panel.target)]
+            exponents = np.linspace(-1, 2, 31)
+            likelihood = [float(boxcox_llf(exponent, values)) for exponent in exponents]
+            self.exponent.fill_(float(exponents[int(np.argmax(likelihood))]))
+
+    def check(self, panel: Panel) -> None:
+        """Refuse what the transform is not defined for."""
+        if self.transform == "none" or not (panel.target <= 0).any():
+            return
+        step = int((panel.target <= 0).argmax())
+        series = int(np.searchsorted(panel.offsets, step, side="right")) - 1
+        raise DataError(
+            f"series {panel.ids[series]!r} has {panel.target[step]:g} in step {step - panel.offsets[series]}; "
+            f"the {self.transform} transform takes positive values only. Choose a scaling without it."
+        )
+
+    def forward(self, inputs: Inputs) -> tuple[Inputs, Affine]:
+        """Scale the context.
+
+        Returns
+        -------
+        Inputs with a scaled target (B, L, C), 0 where not observed; Affine that leads back.
+        """
+        seen = inputs.observed.bool()
+        target = self.transformed(inputs.target)
+        affine = self.affine(inputs._replace(target=target))
+        scaled = affine.context(target.shape[1]).scaled(target).masked_fill(~seen, 0.0)
+        return inputs._replace(target=scaled.to(inputs.observed.dtype)), affine
+
+    def affine(self, inputs: Inputs) -> Affine:
+        """Return loc and scale for a context on the transformed axis."""
+        one = inputs.target.new_ones(1, 1, 1)
+        return Affine(one * 0, one)
+
+    def outcome(self, outcome: Outcome) -> Outcome:
+        """Return what happened on the transformed axis, where the affine map is read by the loss."""
+        return outcome._replace(target=self.transformed(outcome.target))
+
+    def transformed(self, values: Tensor) -> Tensor:
+        """Apply the transform; non-positive placeholders of unobserved steps are harmless."""
+        if self.transform == "none":
+            return values
+        logs = values.clamp(min=torch.finfo(values.dtype).tiny).log()
+        if self.transform == "log" or self.exponent == 0:
+            return logs
+        return torch.expm1(self.exponent * logs) / self.exponent
+
+    def restored(self, values: Tensor) -> Tensor:
+        """Undo the transform; monotone, so that quantiles stay quantiles."""
+        if self.transform == "none":
+            return values
+        if self.transform == "log" or self.exponent == 0:
+            return values.exp()
+        # A Box-Cox axis ends where the value reaches 0 or infinity; beyond lies the nearest that exists.
+        base = (self.exponent * values).clamp(min=-1 + 1e-9)
+        return (torch.log1p(base) / self.exponent).exp()
+
+
+class WindowScaler(Scaler):
+    """Mean 0 and deviation 1 over what the context window observed."""
+
+    def affine(self, inputs: Inputs) -> Affine:
+        """Return the mean and deviation of each window: (B, 1, C)."""
+        mean = _mean(inputs.target, inputs.observed)
+        return Affine(mean, _deviation(inputs, mean))
+
+
+class LastValueScaler(Scaler):
+    """Distance from the last observed value, in deviations of the window: a forecast of 0 is the naive one."""
+
+    def affine(self, inputs: Inputs) -> Affine:
+        """Return the last observed value and the window's deviation: (B, 1, C)."""
+        steps = torch.arange(1, inputs.target.shape[1] + 1, device=inputs.target.device)
+        last = (inputs.observed * steps[:, None]).argmax(dim=1, keepdim=True)
+        return Affine(inputs.target.gather(1, last), _deviation(inputs, _mean(inputs.target, inputs.observed)))
+
+
+class MeanAbsScaler(Scaler):
+    """Multiples of the window's mean absolute value; zero stays zero."""
+
+    def affine(self, inputs: Inputs) -> Affine:
+        """Return 0 and the mean absolute value of each window: (B, 1, C)."""
+        scale = _mean(inputs.target.abs(), inputs.observed)
+        return Affine(torch.zeros_like(scale), torch.where(scale > 0, scale, 1.0))
+
+
+class SeriesScaler(Scaler):
+    """Mean 0 and deviation 1 per series over the training span; a series never seen is scaled by its window."""
+
+    loc: Tensor
+    scale: Tensor
+
+    def prepare(self, sizes: Sizes) -> None:
+        """Make room for the statistics of each series, row 0 unused: (series, C)."""
+        shape = (sizes.series, sizes.targets)
+        self.register_buffer("loc", torch.zeros(shape, dtype=torch.float64))
+        self.register_buffer("scale", torch.ones(shape, dtype=torch.float64))
+
+    def fit(self, panel: Panel) -> None:
+        """Take mean and deviation of each series' training span."""
+        super().fit(panel)
+        for number in range(len(panel.ids)):
+            values = self.transformed(torch.as_tensor(panel.series(number)))
+            values = values[~torch.as_tensor(panel.series(number)).isnan()]
+            mean = values.mean()
+            self.loc[number + 1] = mean
+            self.scale[number + 1] = _floored(values.std(correction=0), mean)
+
+    def affine(self, inputs: Inputs) -> Affine:
+        """Return the statistics of each window's series: (B, 1, C)."""
+        mean = _mean(inputs.target, inputs.observed)
+        met = (inputs.series > 0)[:, None, None]
+        loc, scale = self.loc[inputs.series][:, None].to(mean), self.scale[inputs.series][:, None].to(mean)
+        return Affine(torch.where(met, loc, mean), torch.where(met, scale, _deviation(inputs, mean)))
+
+
+def _mean(values: Tensor, observed: Tensor) -> Tensor:
+    """Return the mean over observed steps: (B, 1, C)."""
+    return (values * observed).sum(dim=1, keepdim=True) / observed.sum(dim=1, keepdim=True).clamp(min=1)
+
+
+def _deviation(inputs: Inputs, mean: Tensor) -> Tensor:
+    """Return the deviation over observed steps, a positive stand-in where there is none: (B, 1, C)."""
+    # Squares of the distance over its largest value neither overflow nor vanish, whatever the unit.
+    distance = (inputs.target - mean) * inputs.observed
+    largest = distance.abs().amax(dim=1, keepdim=True)
+    share = distance / torch.where(largest > 0, largest, 1.0)
+    return _floored(largest * _mean(share.square(), inputs.observed).sqrt(), mean)
+
+
+def _floored(deviation: Tensor, level: Tensor) -> Tensor:
+    """Replace the deviation of a constant: a thousandth of its level, or 1 where that is 0 too."""
+    level = level.abs()
+    stand_in = torch.where(level > 0, level / 1000, 1.0)
+    return torch.where(deviation > TINY * level, deviation, stand_in)

@@ -1,0 +1,75 @@
+"""What concerns training, in one record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sklearn.base import BaseEstimator
+
+from forecast.errors import ConfigError
+
+Schedule = Literal["one_cycle", "cosine", "constant"]
+
+
+@dataclass
+class Training(BaseEstimator):
+    """How a network is trained.
+
+    Parameters
+    ----------
+    steps : int
+        Optimiser steps; with `validation` the most there are.
+    batch_size : int
+        Windows a step.
+    learning_rate : float or "find"
+        Peak of the schedule; "find" runs a range test first.
+    schedule : {"one_cycle", "cosine", "constant"}
+        How the learning rate moves over the steps.
+    optimizer : str or dict
+        A name in conf/optimizer, or what such a file holds.
+    gradient_clip : float
+        Largest norm of the gradient; 0 clips nothing.
+    validation : int
+        Horizons held back at the end of each series for early stopping; 0 trains all steps on everything.
+    check_every, patience : int
+        Steps between two looks at the validation loss, and looks without gain before training stops.
+    refit : bool
+        After early stopping, train as many steps as were best on everything.
+    weight_averaging : float
+        Decay of an exponential moving average of the weights, such as 0.99; 0 averages nothing.
+    checkpoint_every : int
+        Steps between two checkpoints, where the fit has a folder for them; 0 writes none.
+    """
+
+    steps: int = 600
+    batch_size: int = 128
+    learning_rate: Any = 0.005
+    schedule: Schedule = "one_cycle"
+    optimizer: Any = "adam"
+    gradient_clip: float = 1.0
+    validation: int = 0
+    check_every: int = 50
+    patience: int = 5
+    refit: bool = True
+    weight_averaging: float = 0.0
+    checkpoint_every: int = 200
+
+    def check(self) -> None:
+        """Refuse settings that make no sense, by name."""
+        for name, least in {
+            "steps": 1, "batch_size": 1, "validation": 0, "check_every": 1, "patience": 1, "checkpoint_every": 0,
+        }.items():  # fmt: skip
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise ConfigError(f"training.{name} is a whole number of {least} or more, got {value!r}.")
+        if self.learning_rate != "find" and not (_is_number(self.learning_rate) and self.learning_rate > 0):
+            raise ConfigError(f"training.learning_rate is above 0, or 'find'; got {self.learning_rate!r}.")
+        if self.schedule not in ("one_cycle", "cosine", "constant"):
+            raise ConfigError(f"training.schedule is one_cycle, cosine or constant, got {self.schedule!r}.")
+        if not 0 <= self.weight_averaging < 1:
+            raise ConfigError(f"training.weight_averaging lies in [0, 1), got {self.weight_averaging!r}.")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
