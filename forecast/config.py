@@ -19,6 +19,7 @@ PACKAGES = {  # what a setting of each group may name, whatever a file says
     "loss": "forecast.losses",
     "scaling": "forecast.scaling",
     "optimizer": "torch.optim",
+    "logger": "lightning.pytorch.loggers",
 }
 Setting = str | dict[str, Any] | partial[Any] | type
 

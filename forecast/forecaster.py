@@ -198,7 +198,7 @@ class Forecaster(BaseEstimator):
         float64 (N, H, 1 + Q): the point, then each level's quantile.
         """
         self._refuse_missing_known(panel, series, ends)
-        device = self._device()
+        device = self.device
         windows = Windows(
             panel, self.encoding_, context_length=self.context_length_, horizon=self.horizon, device=device
         )
@@ -218,6 +218,16 @@ class Forecaster(BaseEstimator):
         if wrong:
             raise ConfigError(f"a quantile level lies between 0 and 1, got {wrong[0]!r}.")
         return tuple(sorted(set(levels)))
+
+    @property
+    def device(self) -> torch.device:
+        """Where predictions are made."""
+        wanted = self._accelerator()["accelerator"]
+        if wanted in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+            return torch.device("cuda")
+        if wanted in ("auto", "gpu", "mps") and torch.backends.mps.is_available():
+            return torch.device("mps")
+        return torch.device("cpu")
 
     def save(self, path: str | Path) -> Path:
         """Write the fitted forecaster as a folder of YAML, JSON and safetensors; whole or not at all."""
@@ -385,14 +395,6 @@ class Forecaster(BaseEstimator):
         if isinstance(self.accelerator, dict):
             return self.accelerator
         return read("accelerator", self.accelerator)
-
-    def _device(self) -> torch.device:
-        wanted = self._accelerator()["accelerator"]
-        if wanted in ("auto", "gpu", "cuda") and torch.cuda.is_available():
-            return torch.device("cuda")
-        if wanted in ("auto", "gpu", "mps") and torch.backends.mps.is_available():
-            return torch.device("mps")
-        return torch.device("cpu")
 
     def _name(self) -> str:
         if isinstance(self.model, str):

@@ -48,3 +48,16 @@ def forecast_frame(
             **{name: flat[:, number] for number, name in enumerate(columns)},
         }
     )
+
+
+def history_frame(panel: Panel) -> pd.DataFrame:
+    """Return what a panel holds up to its ends as a long table: id, time, target (NaN where not observed)."""
+    series = np.repeat(np.arange(len(panel.ids)), panel.ends)
+    steps = np.arange(len(series)) - np.repeat(np.cumsum(panel.ends) - panel.ends, panel.ends)
+    return pd.DataFrame(
+        {
+            panel.columns.id: panel.ids[series],
+            panel.columns.time: panel.stamp_column(panel.stamps(series, steps)),
+            panel.columns.target: panel.target[panel.offsets[series] + steps],
+        }
+    )

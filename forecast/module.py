@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import math
 import tempfile
@@ -19,6 +20,7 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAverag
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.tuner import Tuner
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from forecast.batch import Inputs, Outcome
 from forecast.config import build
@@ -81,12 +83,12 @@ class ForecastModule(pl.LightningModule):
         """Return the optimiser and the schedule, which moves each step."""
         settings = self.training_settings
         optimizer = build("optimizer", settings.optimizer, self.model.parameters(), lr=self.learning_rate)
-        factor = SCHEDULES[settings.schedule]
+        factor = FACTORS[settings.schedule]
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: factor(step / settings.steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
-SCHEDULES = {  # share of the peak learning rate, by the share of the steps done
+FACTORS = {  # share of the peak learning rate, by the share of the steps done
     "constant": lambda done: 1.0,
     "cosine": lambda done: _cosine(1.0, 0.001, done),
     "one_cycle": lambda done: _cosine(0.04, 1.0, done / 0.2) if done < 0.2 else _cosine(1.0, 0.001, (done - 0.2) / 0.8),
@@ -131,12 +133,12 @@ def train(
     if best is not None:
         trainer.callbacks[:0] = [best, EarlyStopping(VALID, patience=training.patience)]  # type: ignore[attr-defined]
     with _quiet(), torch.random.fork_rng(devices=_cuda()):
-        trainer.fit(module, windows, validation)
+        trainer.fit(module, windows, DataLoader(validation, batch_size=None) if validation else None)
     if best is not None:
         model.load_state_dict(best.state)
     model.eval()
     steps = len(module.losses)
-    factor = SCHEDULES[training.schedule]
+    factor = FACTORS[training.schedule]
     history = pd.DataFrame(
         {
             "step": range(1, steps + 1),
@@ -165,7 +167,7 @@ def trainer_for(
             **accelerator,
             max_steps=training.steps,
             gradient_clip_val=training.gradient_clip or None,
-            val_check_interval=training.check_every if validates else None,
+            val_check_interval=min(training.check_every, training.steps) if validates else None,
             limit_val_batches=1.0 if validates else 0,
             check_val_every_n_epoch=None,
             num_sanity_val_steps=0,
@@ -184,8 +186,8 @@ class BestWeights(Callback):
     def __init__(self) -> None:
         self.loss, self.step, self.state = float("inf"), 0, dict[str, Tensor]()
 
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Copy the weights where they are better than any before."""
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Copy the weights where they are better than any before; averaged ones are not yet swapped back here."""
         loss = float(trainer.callback_metrics[VALID])
         if loss < self.loss:
             self.loss, self.step = loss, trainer.global_step
@@ -219,7 +221,12 @@ def _found_rate(model: Model, windows: TrainingWindows, training: Training, *, s
     probe.learning_rate, probe.schedule, probe.steps = 1e-5, "constant", 100
     draws = TrainingWindows(windows.windows, batch_size=windows.batch_size, seed=seed, steps=100)
     module = ForecastModule(deepcopy(model), probe, seed=seed)
-    with _quiet(), torch.random.fork_rng(devices=_cuda()), tempfile.TemporaryDirectory() as folder:
+    with (
+        _quiet(),
+        contextlib.redirect_stderr(io.StringIO()),  # the finder's own bar
+        torch.random.fork_rng(devices=_cuda()),
+        tempfile.TemporaryDirectory() as folder,
+    ):
         device = {"accelerator": windows.windows.device.type, "devices": 1}
         trainer = trainer_for(probe, device, validates=False, callbacks=[], logger=None, folder=Path(folder))
         finder = Tuner(trainer).lr_find(

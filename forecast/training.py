@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, fields
+from typing import Any
 
-from sklearn.base import BaseEstimator
+from forecast.errors import ConfigError, unknown_name
 
-from forecast.errors import ConfigError
-
-Schedule = Literal["one_cycle", "cosine", "constant"]
+SCHEDULES = ("one_cycle", "cosine", "constant")
+LEAST = {"steps": 1, "batch_size": 1, "validation": 0, "check_every": 1, "patience": 1, "checkpoint_every": 0}
 
 
 @dataclass
-class Training(BaseEstimator):
+class Training:
     """How a network is trained.
 
     Parameters
@@ -45,7 +44,7 @@ class Training(BaseEstimator):
     steps: int = 600
     batch_size: int = 128
     learning_rate: Any = 0.005
-    schedule: Schedule = "one_cycle"
+    schedule: str = "one_cycle"
     optimizer: Any = "adam"
     gradient_clip: float = 1.0
     validation: int = 0
@@ -57,18 +56,30 @@ class Training(BaseEstimator):
 
     def check(self) -> None:
         """Refuse settings that make no sense, by name."""
-        for name, least in {
-            "steps": 1, "batch_size": 1, "validation": 0, "check_every": 1, "patience": 1, "checkpoint_every": 0,
-        }.items():  # fmt: skip
+        for name, least in LEAST.items():
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise ConfigError(f"training.{name} is a whole number of {least} or more, got {value!r}.")
         if self.learning_rate != "find" and not (_is_number(self.learning_rate) and self.learning_rate > 0):
             raise ConfigError(f"training.learning_rate is above 0, or 'find'; got {self.learning_rate!r}.")
-        if self.schedule not in ("one_cycle", "cosine", "constant"):
-            raise ConfigError(f"training.schedule is one_cycle, cosine or constant, got {self.schedule!r}.")
-        if not 0 <= self.weight_averaging < 1:
+        if self.schedule not in SCHEDULES:
+            raise ConfigError(unknown_name("training.schedule", self.schedule, SCHEDULES))
+        if not _is_number(self.gradient_clip) or self.gradient_clip < 0:
+            raise ConfigError(f"training.gradient_clip is 0 or more, got {self.gradient_clip!r}.")
+        if not _is_number(self.weight_averaging) or not 0 <= self.weight_averaging < 1:
             raise ConfigError(f"training.weight_averaging lies in [0, 1), got {self.weight_averaging!r}.")
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the settings, as scikit-learn asks for them (``training__steps``)."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def set_params(self, **params: Any) -> Training:
+        """Change settings by name."""
+        for name, value in params.items():
+            if name not in self.get_params():
+                raise ConfigError(unknown_name("training setting", name, self.get_params()))
+            setattr(self, name, value)
+        return self
 
 
 def _is_number(value: object) -> bool:

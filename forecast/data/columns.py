@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any
 
-Gaps = Literal["mask", "rows", "error"]
-
+from forecast.errors import ConfigError
 
 @dataclass(frozen=True)
 class Columns:
@@ -35,27 +34,27 @@ class Columns:
     past: tuple[str, ...] = ()
     known: tuple[str, ...] = ()
     static: tuple[str, ...] = ()
-    gaps: Gaps = "mask"
+    gaps: str = "mask"
     wide: bool = False
 
     def __post_init__(self) -> None:
         for role in ("id", "time", "target"):
             if not isinstance(getattr(self, role), str):
-                raise TypeError(
+                raise ConfigError(
                     f"columns.{role} names one column, got {getattr(self, role)!r}. "
                     "Several targets in one table are several series: give them in long form."
                 )
         for role in ("past", "known", "static"):
             names = getattr(self, role)
             if isinstance(names, str):
-                raise TypeError(f"columns.{role} is a list of names, got {names!r}. Write [{names}].")
+                raise ConfigError(f"columns.{role} is a list of names, got {names!r}. Write [{names}].")
             object.__setattr__(self, role, tuple(names))
         if self.gaps not in ("mask", "rows", "error"):
-            raise ValueError(f"columns.gaps is mask, rows or error, got {self.gaps!r}.")
+            raise ConfigError(f"columns.gaps is mask, rows or error, got {self.gaps!r}.")
         roles = [self.id, self.time, self.target, *self.covariates]
         twice = sorted({name for name in roles if roles.count(name) > 1})
         if twice:
-            raise ValueError(f"column {twice[0]!r} has two roles in {self}. Give each column one role.")
+            raise ConfigError(f"column {twice[0]!r} has two roles in {self}. Give each column one role.")
 
     @property
     def covariates(self) -> tuple[str, ...]:

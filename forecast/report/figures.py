@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import Locator, LogLocator, MaxNLocator, NullLocator
 
 from forecast.errors import unknown_name
-from forecast.report import style, write_whole
+from forecast.files import write_whole
+from forecast.report import style
 from forecast.report.panels import draw_panel, panel_of
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 from jinja2 import Environment, StrictUndefined
 
-from forecast.report import write_whole
+from forecast.files import write_whole
 
 # Metrics whose smallest value is set in bold, each down its column.
 LOWER_IS_BETTER = frozenset({"mae", "mse", "rmse", "smape", "mase", "rmsse", "msis", "wql", "crps", "owa"})
@@ -68,7 +68,7 @@ def write_page(
         figures={caption: _embedded(figure, caption) for caption, figure in figures.items()},
         facts=facts,
     )
-    return write_whole(path, text.encode("utf-8"))
+    return write_whole(path, text)
 
 
 def _table(frame: pd.DataFrame) -> dict[str, list[Any]]:

@@ -1,0 +1,299 @@
+"""The jobs: settings in, files out. Each writes into the folder that Hydra gives it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import platform
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.table import Table
+from sklearn.base import clone
+
+from forecast.config import build, shipped_folder
+from forecast.data.columns import Columns
+from forecast.data.generator import make_sales
+from forecast.data.panel import Panel
+from forecast.data.sources import read_table
+from forecast.data.windows import split_ends
+from forecast.errors import ConfigError, DataError
+from forecast.evaluation.holdout import Scores, evaluate, verdict
+from forecast.files import write_whole
+from forecast.forecaster import Forecaster
+from forecast.frames import history_frame
+from forecast.report import figures
+from forecast.report.page import write_page
+from forecast.training import Training
+
+log = logging.getLogger("forecast")
+
+
+def train(config: DictConfig) -> None:
+    """Score on held-back windows, fit on everything, save the model, forecast, and report."""
+    began = time.monotonic()
+    settings, folder, name = _plain(config), _folder(), HydraConfig.get().runtime.choices["model"]
+    data, test = settings["data"], settings["test"]
+    if settings["horizon"] is None:
+        raise ConfigError("horizon is not set, and this data set names none. Add horizon=STEPS.")
+    columns = Columns(**data["columns"])
+    table = load_table(data, columns)
+    panel = Panel.from_frame(table, columns, freq=data["freq"])
+    forecaster = _forecaster(settings, columns)
+    logger = build("logger", settings["logger"], save_dir=folder) if settings["logger"]["_target_"] else None
+    console = Console(highlight=False)
+    console.print(_about(panel, name, data, settings))
+    scores, sentence = None, "No held-back windows were asked for (test.windows=0), so nothing is known of its worth."
+    if test["windows"]:
+        ends = _test_ends(panel, forecaster.horizon, test)
+        forecaster.fit(panel.until(ends[0]), folder=folder / "checkpoints", logger=logger)
+        scores = evaluate(
+            forecaster, panel, ends, name=name, baselines=test["baselines"], mase_season=data["mase_season"]
+        )
+        sentence = verdict(scores.summary, scores.per_series, name=name, columns_id=columns.id)
+    history = forecaster.history_ if scores else None
+    if not scores or settings["final"]:
+        final = clone(forecaster).fit(panel, folder=folder / "checkpoints", logger=None if scores else logger)
+        history = final.history_ if history is None else history
+    else:
+        final = forecaster
+    final.save(folder / "model")
+    future = _future(final, panel)
+    seconds = time.monotonic() - began
+    _write_tables(folder, future, scores)
+    _write_figures(folder, table, panel, final, scores, future, history, name=name, unit=data["unit"])
+    card = _card(settings, panel, final, seconds)
+    write_whole(folder / "card.json", json.dumps(card, indent=1))
+    _write_report(folder, scores, sentence, card, name=name, data=data, horizon=final.horizon)
+    if scores:
+        _print_scores(console, scores, name, test["windows"], final.horizon)
+    console.print(f"\n{sentence}\n", style="bold")
+    _print_files(console, folder)
+
+
+def predict(config: DictConfig) -> None:
+    """Forecast with a saved run, from newer data or from the history that it has seen."""
+    settings, folder = _plain(config), _folder()
+    run = Path(settings["run"])
+    forecaster = Forecaster.load(run / "model" if (run / "model").is_dir() else run)
+    forecaster.accelerator = settings["accelerator"]
+    path, future_path = settings["data"]["path"], settings["data"]["future"]
+    frame = None if path is None else read_table(path)
+    future = None if future_path is None else read_table(future_path)
+    predicted = forecaster.predict(frame, future=future, levels=settings["levels"])
+    _write_tables(folder, predicted, None)
+    console = Console(highlight=False)
+    ids = predicted[predicted.columns[0]]
+    console.print(f"{len(ids.unique())} series forecast {forecaster.horizon} steps ahead:\n")
+    console.print(predicted.head(6).to_string(index=False))
+    console.print(f"{'...' if len(predicted) > 6 else ''}\n")
+    _print_files(console, folder)
+
+
+JOBS: dict[str, Callable[[DictConfig], None]] = {"train": train, "predict": predict}
+
+
+def load_table(data: dict[str, Any], columns: Columns) -> pd.DataFrame:
+    """Return the table of a data set: the user's file, a file that ships, or a made panel."""
+    if data["path"] is not None:
+        return read_table(data["path"])
+    if data["ships"] is not None:
+        return read_table(shipped_folder() / data["ships"])
+    if data["made"] is not None:
+        return make_sales(**data["made"])
+    raise ConfigError("no data: give data.path=FILE, or data=NAME (forecast train --help lists the names).")
+
+
+def _forecaster(settings: dict[str, Any], columns: Columns) -> Forecaster:
+    return Forecaster(
+        settings["model"],
+        horizon=settings["horizon"],
+        context_length=settings["context_length"],
+        freq=settings["data"]["freq"],
+        seasonality=settings["data"]["seasonality"],
+        columns=columns,
+        loss=settings["loss"],
+        scaling=settings["scaling"],
+        training=Training(**settings["training"]),
+        accelerator=settings["accelerator"],
+        seed=settings["seed"],
+        progress=settings["progress"],
+    )
+
+
+def _test_ends(panel: Panel, horizon: int, test: dict[str, Any]) -> np.ndarray:
+    split = test["split"] or ("series_end" if panel.freq.kind == "integer" else "calendar")
+    ends = split_ends(panel, horizon=horizon, windows=test["windows"], split=split)
+    if (ends[0] <= horizon).all():
+        raise DataError(
+            f"test.windows={test['windows']} windows of horizon {horizon} leave at most {max(ends[0].max(), 0)} steps "
+            "of any series to train on. Lower test.windows or the horizon."
+        )
+    return ends
+
+
+def _future(forecaster: Forecaster, panel: Panel) -> pd.DataFrame | None:
+    if panel.known:
+        names = ", ".join(covariate.name for covariate in panel.known)
+        log.info("no forecast beyond the data: it needs %s there (forecast predict data.future=FILE).", names)
+        return None
+    return forecaster.predict(panel)
+
+
+def _plain(config: DictConfig) -> dict[str, Any]:
+    settings = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    assert isinstance(settings, dict)
+    return {str(name): value for name, value in settings.items()}
+
+
+def _folder() -> Path:
+    return Path(HydraConfig.get().runtime.output_dir)
+
+
+def _about(panel: Panel, name: str, data: dict[str, Any], settings: dict[str, Any]) -> str:
+    rows = int(panel.ends.sum())
+    return (
+        f"{data['name']}: {len(panel.ids)} series, {rows:,} steps, freq {panel.freq.name}; "
+        f"{name}, horizon {settings['horizon']}"
+    )
+
+
+def _write_tables(folder: Path, future: pd.DataFrame | None, scores: Scores | None) -> None:
+    if future is not None:
+        write_whole(folder / "forecast.csv", future.to_csv(index=False))
+        write_whole(folder / "forecast.parquet", future.to_parquet(index=False))
+    if scores is not None:
+        write_whole(folder / "metrics.csv", scores.summary.to_csv(index=False))
+        write_whole(folder / "metrics_by_series.csv", scores.per_series.to_csv(index=False))
+        write_whole(folder / "metrics_by_step.csv", scores.by_step.to_csv(index=False))
+        write_whole(folder / "test.parquet", scores.forecasts.to_parquet(index=False))
+
+
+def _write_figures(
+    folder: Path,
+    table: pd.DataFrame,
+    panel: Panel,
+    forecaster: Forecaster,
+    scores: Scores | None,
+    future: pd.DataFrame | None,
+    history: pd.DataFrame | None,
+    *,
+    name: str,
+    unit: str,
+) -> None:
+    scored = None if scores is None else scores.forecasts
+    if scored is not None or future is not None:
+        figure = figures.forecast_figure(
+            history_frame(panel), scored, future, columns=panel.columns, model=name, unit=unit,
+            context=forecaster.context_length_,
+        )  # fmt: skip
+        figures.save(figure, folder / "figures" / "forecast.png")
+    if history is not None:
+        figures.save(figures.training_figure(history), folder / "figures" / "training.png")
+    if scores is not None:
+        figures.save(figures.error_figure(scores.by_step, unit=unit), folder / "figures" / "error_by_step.png")
+
+
+def _write_report(
+    folder: Path,
+    scores: Scores | None,
+    sentence: str,
+    card: dict[str, Any],
+    *,
+    name: str,
+    data: dict[str, Any],
+    horizon: int,
+) -> None:
+    captions = {
+        "forecast.png": "Forecasts",
+        "error_by_step.png": "Error by step of the horizon",
+        "training.png": "Training",
+    }
+    pictures = {
+        caption: folder / "figures" / file
+        for file, caption in captions.items()
+        if (folder / "figures" / file).is_file()
+    }
+    tables = {} if scores is None else {"On held-back data": scores.summary, "By series": scores.per_series}
+    write_page(
+        folder / "report.html",
+        title=f"{name} on {data['name']}, horizon {horizon}",
+        sentence=sentence,
+        tables=tables,
+        figures=pictures,
+        facts={label: str(value) for label, value in card.items() if label != "settings"},
+    )
+
+
+def _card(settings: dict[str, Any], panel: Panel, forecaster: Forecaster, seconds: float) -> dict[str, Any]:
+    """Return what a reader needs to believe a run, or to repeat it."""
+    packages = ("recurrent-forecast", "torch", "lightning", "pandas", "numpy")
+    return {
+        "seed": settings["seed"],
+        "threads": torch.get_num_threads(),
+        "device": str(forecaster.device),
+        "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        "versions": ", ".join(f"{package} {version(package)}" for package in packages),
+        "data": hashlib.sha256(panel.target.tobytes() + panel.offsets.tobytes()).hexdigest(),
+        "series": len(panel.ids),
+        "steps": int(panel.ends.sum()),
+        "context length": forecaster.context_length_,
+        "seasonality": forecaster.seasonality_,
+        "frequency": forecaster.freq_,
+        "parameters": sum(weights.numel() for weights in forecaster.model_.parameters()),
+        "wall time": f"{seconds:.1f} s",
+        "settings": settings,
+    }
+
+
+def _print_scores(console: Console, scores: Scores, name: str, windows: int, horizon: int) -> None:
+    title = f"held-back data: {windows} windows of {horizon} steps, mean over series"
+    table = Table(title=title, title_justify="left")
+    labels = {
+        "model": "model", "mae": "MAE", "rmse": "RMSE", "smape": "sMAPE %", "mase": "MASE",
+        "coverage": "80 % covers", "width": "80 % width",
+    }  # fmt: skip
+    for column, label in labels.items():
+        table.add_column(label, justify="left" if column == "model" else "right")
+    for _, row in scores.summary.iterrows():
+        cells = [row["model"], *(_number(row[column]) for column in labels if column != "model")]
+        table.add_row(*cells, style="bold" if row["model"] == name else None)
+    console.print(table)
+    constant = int(scores.summary["constant"].max())
+    if constant:
+        console.print(f"{constant} series are constant in training and have no MASE.")
+
+
+def _number(value: float) -> str:
+    return "-" if not np.isfinite(value) else f"{value:.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
+
+
+def _print_files(console: Console, folder: Path) -> None:
+    shown = _shown(folder)
+    console.print(f"run folder: {shown}", soft_wrap=True)
+    for name, what in {
+        "figures/forecast.png": "the plot to open",
+        "report.html": "tables and figures on one page",
+        "forecast.csv": "the forecast",
+        "metrics.csv": "the table above",
+        "model": "the saved model: forecast predict run=" + str(shown),
+    }.items():
+        if (folder / name).exists():
+            console.print(f"  {name:<22} {what}", soft_wrap=True)
+
+
+def _shown(folder: Path) -> Path:
+    try:
+        return folder.relative_to(Path.cwd())
+    except ValueError:
+        return folder
