@@ -1,4 +1,4 @@
-"""A saved forecaster: YAML, JSON and safetensors in one folder. Reading it runs no code from it.
+"""A saved forecaster: YAML, JSON and safetensors in one folder.
 
     forecaster.yaml       format, versions, parameters, what was settled at fit, sizes of the network
     encoding.json         statistics and vocabularies of covariates, names of the series trained on
@@ -6,6 +6,8 @@
     panel.json            ids, grid and categories of the last context of each series
     panel.safetensors     its values
     checksums.json        sha256 of the others: finds damage, not malice
+
+Reading it runs no code from it.
 """
 
 from __future__ import annotations
@@ -52,6 +54,13 @@ class Saved:
     panel: Panel
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes plain values, and numbers of numpy as plain numbers."""
+
+
+_Dumper.add_multi_representer(np.generic, lambda dumper, value: dumper.represent_data(value.item()))
+
+
 def save(
     path: Path,
     *,
@@ -62,7 +71,7 @@ def save(
     weights: dict[str, Tensor],
     panel: Panel,
 ) -> Path:
-    """Write the folder beside its place, then move it there; an older artifact in its place stays whole till then."""
+    """Write the folder beside its place, then move it there; an older artifact stays whole till then."""
     if path.exists() and not (path / SETTINGS).is_file():
         raise ArtifactError(f"{str(path)!r} exists and is no saved forecaster. Choose another folder.")
     head = {
@@ -74,13 +83,17 @@ def save(
     }
     about, values = _panel_parts(panel)
     try:
-        text = yaml.safe_dump(head, sort_keys=False, allow_unicode=True)
+        text = yaml.dump(head, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
     except yaml.YAMLError as error:
-        raise ArtifactError(f"a parameter of this forecaster is not plain data and cannot be saved: {error}") from None
+        raise ArtifactError(
+            f"a parameter of this forecaster is not plain data and cannot be saved: {error}"
+        ) from None
     files = {
         SETTINGS: text.encode(),
         "encoding.json": _json(encoding),
-        "weights.safetensors": save_tensors({name: tensor.detach().contiguous() for name, tensor in weights.items()}),
+        "weights.safetensors": save_tensors(
+            {name: tensor.detach().contiguous() for name, tensor in weights.items()}
+        ),
         "panel.json": _json(about),
         "panel.safetensors": save_arrays(values),
     }
@@ -104,13 +117,10 @@ def load(path: Path) -> Saved:
             f"there is no saved forecaster in {str(path)!r} ({SETTINGS} is missing). "
             "A run keeps its own in the folder model/."
         )
+    _refuse_other_formats(path)
     files = _checked_files(path)
     try:
         head = yaml.safe_load(files[SETTINGS])
-        if head["format"] != FORMAT:
-            raise ArtifactError(
-                f"{str(path)!r} has format {head['format']}, and this version reads {FORMAT}. Upgrade the package."
-            )
         sizes = {name: tuple(v) if isinstance(v, list) else v for name, v in head["sizes"].items()}
         return Saved(
             parameters=head["parameters"],
@@ -120,7 +130,14 @@ def load(path: Path) -> Saved:
             weights=load_tensors(files["weights.safetensors"]),
             panel=_panel_from(json.loads(files["panel.json"]), load_arrays(files["panel.safetensors"])),
         )
-    except (KeyError, TypeError, AttributeError, yaml.YAMLError, json.JSONDecodeError, SafetensorError) as error:
+    except (
+        KeyError,
+        TypeError,
+        AttributeError,
+        yaml.YAMLError,
+        json.JSONDecodeError,
+        SafetensorError,
+    ) as error:
         raise ArtifactError(f"{str(path)!r} is not a saved forecaster of this package: {error!r}.") from error
 
 
@@ -132,6 +149,19 @@ def fill(model: nn.Module, weights: dict[str, Tensor]) -> None:
         raise ArtifactError(f"the saved weights do not fit the saved settings: {error}") from error
 
 
+def _refuse_other_formats(path: Path) -> None:
+    """Say what is wrong with a newer artifact before its files are looked for: they may be others."""
+    try:
+        head = yaml.safe_load((path / SETTINGS).read_bytes())
+    except yaml.YAMLError:
+        return  # its checksum tells whether it is damaged
+    found = head.get("format") if isinstance(head, dict) else None
+    if found != FORMAT:
+        raise ArtifactError(
+            f"{str(path)!r} has format {found}, and this version reads {FORMAT}. Upgrade the package."
+        )
+
+
 def _checked_files(path: Path) -> dict[str, bytes]:
     try:
         sums = json.loads((path / CHECKSUMS).read_bytes())
@@ -139,7 +169,9 @@ def _checked_files(path: Path) -> dict[str, bytes]:
         for name in (SETTINGS, "encoding.json", "weights.safetensors", "panel.json", "panel.safetensors"):
             files[name] = (path / name).read_bytes()
             if hashlib.sha256(files[name]).hexdigest() != sums[name]:
-                raise ArtifactError(f"{str(path / name)!r} is damaged: its checksum differs. Take a whole copy.")
+                raise ArtifactError(
+                    f"{str(path / name)!r} is damaged: its checksum differs. Take a whole copy."
+                )
     except (FileNotFoundError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, ArtifactError):
             raise
@@ -172,8 +204,15 @@ def _json(values: Any) -> bytes:
 def _panel_parts(panel: Panel) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     ids = [name.item() if isinstance(name, np.generic) else name for name in panel.ids]
     if not all(isinstance(name, (str, int)) for name in ids):
-        raise ArtifactError("series are saved by names that are text or whole numbers. Turn the ids into text.")
-    arrays = {"offsets": panel.offsets, "ends": panel.ends, "target": panel.target, "starts": panel.starts.view(np.int64)}
+        raise ArtifactError(
+            "series are saved by names that are text or whole numbers. Turn the ids into text."
+        )
+    arrays = {
+        "offsets": panel.offsets,
+        "ends": panel.ends,
+        "target": panel.target,
+        "starts": panel.starts.view(np.int64),
+    }
     if panel.times is not None:
         arrays["times"] = panel.times.view(np.int64)
     roles = {role: getattr(panel, role) for role in ("past", "known", "static")}
@@ -186,7 +225,9 @@ def _panel_parts(panel: Panel) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         "dtype": str(panel.dtype),
         "zone": None if panel.zone is None else str(panel.zone),
         "stamps": str(panel.starts.dtype),
-        "covariates": {role: [[c.name, c.categories] for c in covariates] for role, covariates in roles.items()},
+        "covariates": {
+            role: [[c.name, c.categories] for c in covariates] for role, covariates in roles.items()
+        },
     }
     return about, {name: np.ascontiguousarray(values) for name, values in arrays.items()}
 

@@ -91,7 +91,9 @@ def _message(job: str, error: Exception) -> str:
     missing = re.search(r"Missing mandatory value: (\S+)", text)
     if missing:
         return f"{missing[1]} is not set. Add {missing[1]}=VALUE."
-    value = re.search(r"(?s)Value '(.*?)' of type '\w+' could not be converted to (\w+).*?full_key: (\S+)", text)
+    value = re.search(
+        r"(?s)Value '(.*?)' (?:of type '\w+' could not be converted to|is not a valid) (\w+).*?full_key: (\S+)", text
+    )
     if value:
         return f"{value[3]} is of kind {value[2].lower()}, got {value[1]!r}."
     return text

@@ -30,7 +30,7 @@ def conf_folder() -> Path:
 
 
 def shipped_folder() -> Path:
-    """Return the folder of the series that ship: `data/` of a checkout, `forecast/shipped` of an installed package."""
+    """Return the folder of the series that ship: `data/` of a checkout, `forecast/shipped` of a package."""
     return _beside("data", "shipped")
 
 
@@ -70,12 +70,16 @@ def settings(group: str, setting: Setting) -> dict[str, Any]:
     if isinstance(setting, str):
         return read(group, setting)
     if isinstance(setting, partial):
+        if setting.args:
+            raise ConfigError(f"give the arguments of a partial by keyword, got {setting!r}.")
         return {TARGET: _path(setting.func), **setting.keywords}
     if isinstance(setting, type):
         return {TARGET: _path(setting)}
     if isinstance(setting, dict) and TARGET in setting:
         return dict(setting)
-    raise ConfigError(f"a {group} is a name ({', '.join(names(group))}), a class or a partial of one, got {setting!r}.")
+    raise ConfigError(
+        f"a {group} is a name ({', '.join(names(group))}), a class or a partial of one, got {setting!r}."
+    )
 
 
 def build(group: str, setting: Setting, *args: Any, allow: Iterable[type] = (), **kwargs: Any) -> Any:
@@ -100,7 +104,8 @@ def build(group: str, setting: Setting, *args: Any, allow: Iterable[type] = (), 
     options = settings(group, setting)
     target = _resolved(group, options.pop(TARGET), allow)
     known = inspect.signature(target).parameters
-    wrong = [name for name in options if name not in known]
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values())
+    wrong = [name for name in options if name not in known and not takes_any]
     if wrong:
         own = [name for name in known if name not in ("sizes", "params", "lr")]
         raise ConfigError(f"{target.__name__}: {unknown_name('setting', wrong[0], own)}")
@@ -122,7 +127,8 @@ def _resolved(group: str, path: object, allow: Iterable[type]) -> type:
             return found
     raise ConfigError(
         f"{path!r} is no {group} of {package}, and nothing else is built from a file. "
-        "A class of your own is given in Python: Forecaster(partial(MyNetwork, ...)), Forecaster.load(path, allow=[MyNetwork])."
+        "A class of your own is given in Python: Forecaster(partial(MyNetwork, ...)), "
+        "Forecaster.load(path, allow=[MyNetwork])."
     )
 
 

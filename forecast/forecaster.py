@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Iterable, Sequence
 from copy import deepcopy
@@ -22,7 +23,7 @@ from forecast.data.columns import Columns
 from forecast.data.encoding import Encoding
 from forecast.data.panel import Panel
 from forecast.data.windows import TrainingWindows, Windows
-from forecast.errors import ConfigError, DataError
+from forecast.errors import ArtifactError, ConfigError, DataError
 from forecast.frames import forecast_frame
 from forecast.losses import LEVELS, PointLoss
 from forecast.model import Model
@@ -137,12 +138,17 @@ class Forecaster(BaseEstimator):
         held_back = None
         if training.validation:
             held_back = np.maximum(panel.ends - training.validation * self.horizon, 0)
+            if not held_back.any():
+                raise DataError(
+                    f"training.validation={training.validation} holds back {training.validation * self.horizon} steps, "
+                    f"and the longest series has {panel.ends.max()}. Lower it, or give longer series."
+                )
         trained = self._trained(panel, training, held_back=held_back, folder=folder, logger=logger)
         if training.validation and training.refit:
             again = deepcopy(training)
             again.steps, again.validation = trained.best_step, 0
             loss = self.model_.loss  # its intervals come from windows held back
-            self._trained(panel, again, held_back=None, folder=folder, logger=None)
+            self._trained(panel, again, held_back=None, folder=folder and folder / "refit", logger=None)
             self.model_.loss = loss
         self.history_ = trained.history
         self._panel_ = panel.tail(self.context_length_)
@@ -198,6 +204,9 @@ class Forecaster(BaseEstimator):
         float64 (N, H, 1 + Q): the point, then each level's quantile.
         """
         self._refuse_missing_known(panel, series, ends)
+        latest = np.zeros(len(panel.ids), np.int64)
+        np.maximum.at(latest, series, ends)
+        self.model_.scaler.check(panel.until(latest))
         device = self.device
         windows = Windows(
             panel, self.encoding_, context_length=self.context_length_, horizon=self.horizon, device=device
@@ -260,13 +269,16 @@ class Forecaster(BaseEstimator):
         """
         saved = artifact.load(Path(path))
         parameters = dict(saved.parameters)
-        parameters["columns"] = Columns(**parameters["columns"])
-        parameters["training"] = Training(**parameters["training"])
-        forecaster = cls(**parameters)
-        forecaster.context_length_ = saved.fitted["context_length"]
-        forecaster.seasonality_ = saved.fitted["seasonality"]
-        forecaster.freq_ = saved.fitted["freq"]
-        forecaster.encoding_ = Encoding.from_dict(saved.encoding)
+        try:
+            parameters["columns"] = Columns(**parameters["columns"])
+            parameters["training"] = Training(**parameters["training"])
+            forecaster = cls(**parameters)
+            forecaster.context_length_ = saved.fitted["context_length"]
+            forecaster.seasonality_ = saved.fitted["seasonality"]
+            forecaster.freq_ = saved.fitted["freq"]
+            forecaster.encoding_ = Encoding.from_dict(saved.encoding)
+        except (KeyError, TypeError) as error:
+            raise ArtifactError(f"{str(path)!r} is not a saved forecaster of this package: {error!r}.") from error
         forecaster.sizes_ = saved.sizes
         forecaster.model_ = forecaster._built(saved.sizes, allow=tuple(allow)).eval()
         artifact.fill(forecaster.model_, saved.weights)
@@ -339,6 +351,7 @@ class Forecaster(BaseEstimator):
     ) -> Trained:
         """Build a model and train it; steps after `held_back` are looked at for early stopping alone."""
         from forecast import module  # lightning takes seconds to import, and prediction does not need it
+        from forecast.checkpoint import Checkpoints
         from forecast.progress import ProgressBar
 
         span = panel if held_back is None else panel.until(held_back)
@@ -346,6 +359,10 @@ class Forecaster(BaseEstimator):
         callbacks: list[Any] = [module.TrainingLog()]
         if self.progress:
             callbacks.append(ProgressBar(f"training {self._name()}"))
+        if folder is not None and training.checkpoint_every:
+            # A checkpoint at a step that is validated too is written after its validation.
+            every = -(-training.checkpoint_every // training.check_every) * training.check_every
+            callbacks.append(Checkpoints(folder, self._fingerprint(panel, training), every=every))
         trainer = module.trainer_for(
             training,
             self._accelerator(),
@@ -361,6 +378,7 @@ class Forecaster(BaseEstimator):
         loss = build("loss", self.loss)
         self.sizes_ = windows.sizes(season=self.seasonality_, outputs=loss.outputs)
         self.model_ = self._built(self.sizes_)
+        self.model_.scaler.check(panel)
         self.model_.scaler.fit(span)
         validation = None if held_back is None else self._held_back(Windows(panel, self.encoding_, **cut), held_back)  # type: ignore[arg-type]
         self.model_.to(device)
@@ -425,6 +443,18 @@ class Forecaster(BaseEstimator):
         parameters["columns"] = self._panel_.columns.as_dict()
         parameters["training"] = (self.training or Training()).get_params()
         return parameters
+
+
+    def _fingerprint(self, panel: Panel, training: Training) -> str:
+        """Return what tells this fit from any other: its data and every setting that moves a weight."""
+        settings_ = {group: settings(group, getattr(self, group)) for group in ("model", "loss", "scaling")}
+        about = [training.get_params(), settings_, self.horizon, self.context_length_, self.seasonality_, self.seed]
+        digest = hashlib.sha256(repr(about).encode())
+        for values in (panel.target, panel.offsets, panel.ends):
+            digest.update(values.tobytes())
+        for covariate in (*panel.past, *panel.known, *panel.static):
+            digest.update(covariate.name.encode() + covariate.values.tobytes())
+        return digest.hexdigest()
 
 
 def _joined(batches: list[Batch]) -> Batch:

@@ -56,14 +56,14 @@ def train(config: DictConfig) -> None:
     scores, sentence = None, "No held-back windows were asked for (test.windows=0), so nothing is known of its worth."
     if test["windows"]:
         ends = _test_ends(panel, forecaster.horizon, test)
-        forecaster.fit(panel.until(ends[0]), folder=folder / "checkpoints", logger=logger)
+        forecaster.fit(panel.until(ends[0]), folder=folder / "checkpoints" / "test", logger=logger)
         scores = evaluate(
             forecaster, panel, ends, name=name, baselines=test["baselines"], mase_season=data["mase_season"]
         )
         sentence = verdict(scores.summary, scores.per_series, name=name, columns_id=columns.id)
     history = forecaster.history_ if scores else None
     if not scores or settings["final"]:
-        final = clone(forecaster).fit(panel, folder=folder / "checkpoints", logger=None if scores else logger)
+        final = clone(forecaster).fit(panel, folder=folder / "checkpoints" / "final", logger=None if scores else logger)
         history = final.history_ if history is None else history
     else:
         final = forecaster

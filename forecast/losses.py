@@ -1,7 +1,7 @@
 """Losses, and how the raw outputs of a network are read: as a point, as quantiles, as samples.
 
-A loss works on the scaled axis and returns forecasts on the axis that its `Affine` leads to. Averages are over what
-was observed. Letters: B windows, H horizon, C targets, K outputs, Q levels.
+A loss works on the scaled axis and returns forecasts on the axis that its `Affine` leads to. Averages are
+over what was observed. Letters: B windows, H horizon, C targets, K outputs, Q levels.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Loss(nn.Module):
         raise NotImplementedError(f"{type(self).__name__}.scaled_quantiles")
 
     def scaled_sample(self, raw: Tensor, n: int, generator: torch.Generator) -> Tensor:
-        """Return draws on the scaled axis: (B, H, C, n); the inverse distribution function at uniform draws."""
+        """Return draws on the scaled axis: (B, H, C, n); quantiles at uniform draws."""
         grid = np.round(np.arange(0.01, 1.0, 0.01), 2)
         grid = grid[[self.covers(level) for level in grid]]
         quantiles = self.scaled_quantiles(raw, grid.tolist())
@@ -83,6 +83,13 @@ class Loss(nn.Module):
     def covers(self, level: float) -> bool:
         """Return whether a quantile of this level can be given."""
         return 0 < level < 1
+
+    def _refuse_uncovered(self, levels: Sequence[float], covered: str, way_out: str) -> None:
+        outside = [level for level in levels if not self.covers(level)]
+        if outside:
+            raise ConfigError(
+                f"level {outside[0]:g} lies outside {covered}. {way_out} loss=gaussian or student_t."
+            )
 
     def _scaled(self, raw: Tensor, outcome: Outcome, affine: Affine) -> Tensor:
         scaled = affine.horizon(raw.shape[1]).scaled(outcome.target)
@@ -96,8 +103,8 @@ class Loss(nn.Module):
 class PointLoss(Loss):
     """Parent of losses with one output: their intervals come from the errors on windows, after training.
 
-    The errors are those of the windows given to `calibrate`: windows held back where there are some, else training
-    windows, on which errors are smaller than they will be.
+    The errors are those of the windows given to `calibrate`: windows held back where there are some, else
+    training windows, on which errors are smaller than they will be.
     """
 
     outputs = 1
@@ -117,8 +124,13 @@ class PointLoss(Loss):
         quantiles = error.nanquantile(levels, dim=0).movedim(0, -1)  # (H, C, 99)
         self.errors.copy_(quantiles.nan_to_num(0.0))
 
+    def covers(self, level: float) -> bool:
+        """Return whether errors on windows tell of a level: 0.01 to 0.99."""
+        return self.grid[0] <= level <= self.grid[-1]
+
     def scaled_quantiles(self, raw: Tensor, levels: Sequence[float]) -> Tensor:
         """Return the point plus the errors' quantiles: (B, H, C, Q)."""
+        self._refuse_uncovered(levels, f"the levels {self.grid[0]} to {self.grid[-1]} of errors", "Choose")
         grid = torch.tensor(self.grid, dtype=raw.dtype, device=raw.device)
         wanted = torch.tensor(levels, dtype=raw.dtype, device=raw.device).expand(*self.errors.shape[:-1], -1)
         return raw[..., :1] + _interpolated(self.errors.to(raw), grid, wanted)
@@ -158,12 +170,13 @@ class Huber(PointLoss):
 
 
 class Quantile(Loss):
-    """Pinball loss over several levels that cannot cross: the median is output 0, the others step outward from it.
+    """Pinball loss over levels that cannot cross: the median is output 0, the others step outward from it.
 
     Parameters
     ----------
     levels : sequence of float
-        Levels to train; 0.5 is always among them. Levels between are interpolated, levels outside are refused.
+        Levels to train; 0.5 is always among them. Levels between are interpolated, levels outside are
+        refused.
 
     References
     ----------
@@ -199,12 +212,8 @@ class Quantile(Loss):
 
     def scaled_quantiles(self, raw: Tensor, levels: Sequence[float]) -> Tensor:
         """Interpolate between trained levels: (B, H, C, Q)."""
-        outside = [level for level in levels if not self.covers(level)]
-        if outside:
-            raise ConfigError(
-                f"level {outside[0]:g} lies outside the trained levels {self.levels[0]:g} to {self.levels[-1]:g}. "
-                "Train with it: loss.levels=[...], or choose loss=gaussian or student_t."
-            )
+        trained = f"the trained levels {self.levels[0]:g} to {self.levels[-1]:g}"
+        self._refuse_uncovered(levels, trained, "Train with it: loss.levels=[...], or choose")
         wanted = torch.tensor(levels, dtype=raw.dtype, device=raw.device).expand(*raw.shape[:-1], -1)
         return _interpolated(self.all_levels(raw), self.trained.to(raw.dtype), wanted)
 
@@ -264,7 +273,7 @@ def _positive(raw: Tensor) -> Tensor:
 
 
 def _interpolated(values: Tensor, grid: Tensor, wanted: Tensor) -> Tensor:
-    """Return `values` (..., K) at levels `grid` (K,) read at levels `wanted` (..., Q), straight lines between."""
+    """Return `values` (..., K) at levels `grid` (K,) read at `wanted` (..., Q), straight lines between."""
     if len(grid) == 1:
         return values.expand(wanted.shape)
     right = torch.searchsorted(grid, wanted.contiguous() - 1e-6).clamp(1, len(grid) - 1)

@@ -21,8 +21,10 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.tuner import Tuner
 from torch import Tensor
 from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader
 
 from forecast.batch import Inputs, Outcome
+from forecast.checkpoint import Checkpoints
 from forecast.config import build
 from forecast.data.windows import TrainingWindows, step_seed
 from forecast.model import Model
@@ -59,10 +61,26 @@ class ForecastModule(pl.LightningModule):
         self.learning_rate = training.learning_rate
         self.losses: list[Tensor] = []
         self.valid_losses: dict[int, float] = {}
+        self.start = 0
+        self._moments: dict[int, Any] = {}
+
+    @property
+    def done(self) -> int:
+        """Steps done, those before a resumption included."""
+        return self.start + self.global_step
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint's state."""
+        self.start = state["step"]
+        self.model.load_state_dict(state["model"])
+        self.losses = list(state["losses"])
+        self.valid_losses = dict(state["valid_losses"])
+        self.learning_rate = state["learning_rate"]
+        self._moments = state["optimizer"]
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed what is random in this step, such as dropout."""
-        torch.manual_seed(step_seed(self.seed, self.global_step))
+        torch.manual_seed(step_seed(self.seed, self.done))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of a batch."""
@@ -77,14 +95,16 @@ class ForecastModule(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Note the validation loss of this step."""
-        self.valid_losses[self.global_step] = float(self.trainer.callback_metrics[VALID])
+        self.valid_losses[self.done] = float(self.trainer.callback_metrics[VALID])
 
     def configure_optimizers(self) -> Any:
         """Return the optimiser and the schedule, which moves each step."""
         settings = self.training_settings
         optimizer = build("optimizer", settings.optimizer, self.model.parameters(), lr=self.learning_rate)
-        factor = FACTORS[settings.schedule]
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: factor(step / settings.steps))
+        if self._moments:
+            optimizer.load_state_dict({**optimizer.state_dict(), "state": self._moments})
+        factor, start = FACTORS[settings.schedule], self.start
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: factor((start + step) / settings.steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
@@ -119,27 +139,38 @@ def train(
     training : Training
         Settings.
     trainer : Trainer
-        From `trainer_for`.
+        From `trainer_for`. Where it has checkpoints of this run, training goes on from the last.
     seed : int
         Draws dropout.
     validation : list of (Inputs, Outcome)
         Windows for early stopping.
     """
     module = ForecastModule(model, training, seed=seed)
-    if training.learning_rate == "find":
+    state = next((c.read() for c in trainer.callbacks if isinstance(c, Checkpoints)), None)  # type: ignore[attr-defined]
+    if state is not None:
+        module.resume(state)
+        windows.start = module.start
+        trainer.fit_loop.epoch_loop.max_steps = training.steps - module.start
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if type(callback).__name__ in state["callbacks"]:
+                callback.load_state_dict(state["callbacks"][type(callback).__name__])
+        log.info("training goes on from step %d of %d", module.start, training.steps)
+    elif training.learning_rate == "find":
         module.learning_rate = _found_rate(model, windows, training, seed=seed)
         log.info("learning rate found: %.2g", module.learning_rate)
-    best = BestWeights() if validation else None
-    if best is not None:
-        trainer.callbacks[:0] = [best, EarlyStopping(VALID, patience=training.patience)]  # type: ignore[attr-defined]
-    with _quiet(), torch.random.fork_rng(devices=_cuda()):
-        trainer.fit(module, windows, DataLoader(validation, batch_size=None) if validation else None)
+    if state is None or not state["finished"]:
+        with _quiet(), torch.random.fork_rng(devices=_cuda()):
+            trainer.fit(module, windows, None if validation is None else DataLoader(validation, batch_size=None))
+    best = next((c for c in trainer.callbacks if isinstance(c, BestWeights)), None)  # type: ignore[attr-defined]
     if best is not None:
         model.load_state_dict(best.state)
     model.eval()
-    steps = len(module.losses)
-    factor = FACTORS[training.schedule]
-    history = pd.DataFrame(
+    return Trained(_history(module, training), best.step if best is not None else len(module.losses))
+
+
+def _history(module: ForecastModule, training: Training) -> pd.DataFrame:
+    steps, factor = len(module.losses), FACTORS[training.schedule]
+    return pd.DataFrame(
         {
             "step": range(1, steps + 1),
             "train_loss": torch.stack(module.losses).float().cpu().numpy(),
@@ -147,7 +178,6 @@ def train(
             "learning_rate": [module.learning_rate * factor(step / training.steps) for step in range(steps)],
         }
     )
-    return Trained(history, best.step if best is not None else steps)
 
 
 def trainer_for(
@@ -160,8 +190,11 @@ def trainer_for(
     folder: Path | None,
 ) -> pl.Trainer:
     """Return a Lightning trainer that writes nothing of its own and says nothing of itself."""
+    # Best weights are taken while averaged ones are in place; the last checkpoint is written when they stay there.
     if training.weight_averaging:
-        callbacks = [*callbacks, EMAWeightAveraging(decay=training.weight_averaging, use_buffers=False)]
+        callbacks = [Averaging(decay=training.weight_averaging, use_buffers=False), *callbacks]
+    if validates:
+        callbacks = [BestWeights(), EarlyStopping(VALID, patience=training.patience), *callbacks]
     with _quiet():
         return pl.Trainer(
             **accelerator,
@@ -186,12 +219,40 @@ class BestWeights(Callback):
     def __init__(self) -> None:
         self.loss, self.step, self.state = float("inf"), 0, dict[str, Tensor]()
 
-    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Copy the weights where they are better than any before; averaged ones are not yet swapped back here."""
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        """Copy the weights where they are better than any before; averaged ones leave after this hook."""
         loss = float(trainer.callback_metrics[VALID])
         if loss < self.loss:
-            self.loss, self.step = loss, trainer.global_step
-            self.state = deepcopy(pl_module.model.state_dict())  # type: ignore[union-attr]
+            self.loss, self.step = loss, pl_module.done
+            self.state = deepcopy(pl_module.model.state_dict())
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps."""
+        return {"loss": self.loss, "step": self.step, "state": self.state}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from what a checkpoint kept."""
+        self.loss, self.step, self.state = (state_dict[name] for name in ("loss", "step", "state"))
+
+
+class Averaging(EMAWeightAveraging):
+    """Lightning's moving average of the weights, with a state that a checkpoint keeps."""
+
+    _kept: dict[str, Any] | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the averaged weights, none before training."""
+        return {} if self._average_model is None else {"average": self._average_model.state_dict()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Keep a checkpoint's averaged weights until there is a model for them."""
+        self._kept = state_dict["average"]
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Make the averaged model, and fill it where a training goes on."""
+        super().setup(trainer, pl_module, stage)
+        if self._kept is not None:
+            self._average_model.load_state_dict(self._kept)
 
 
 class TrainingLog(Callback):

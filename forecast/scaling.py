@@ -1,8 +1,8 @@
 """Scaling of targets, the only place that does it: from the unit of the series to an axis that networks read.
 
-A scaler first transforms (nothing, log, Box-Cox), then moves and stretches by an `Affine` that it returns and does not
-keep. Statistics are taken in float64 from what was observed in the context, or in the training span; what the network
-reads is float32.
+A scaler first transforms (nothing, log, Box-Cox), then moves and stretches by an `Affine` that it returns and
+does not keep. Statistics are taken in float64 from what was observed in the context, or in the training span;
+what the network reads is float32.
 """
 
 from __future__ import annotations
@@ -28,11 +28,13 @@ class Scaler(nn.Module):
     Parameters
     ----------
     transform : {"none", "log", "box_cox"}
-        Applied first; log and Box-Cox take positive series, and make the point forecast a median. The exponent of
-        Box-Cox is the one of greatest likelihood over the training span, one for all series.
+        Applied first; log and Box-Cox take positive series, and make the point forecast a median. The
+        exponent of Box-Cox is the one of greatest likelihood over the training span, one for all series;
+        values are divided by their geometric mean first, so that no unit is too large or too small for it.
     """
 
     exponent: Tensor
+    middle: Tensor
 
     def __init__(self, *, transform: Transform = "none") -> None:
         super().__init__()
@@ -40,6 +42,7 @@ class Scaler(nn.Module):
             raise ValueError(f"transform is none, log or box_cox, got {transform!r}.")
         self.transform = transform
         self.register_buffer("exponent", torch.zeros((), dtype=torch.float64))
+        self.register_buffer("middle", torch.zeros((), dtype=torch.float64))  # log of the geometric mean
 
     def prepare(self, sizes: Sizes) -> None:
         """Make room for what `fit` learns."""
@@ -48,10 +51,12 @@ class Scaler(nn.Module):
         """Learn from the training span, whose series are numbered from 1 in the panel's order."""
         self.check(panel)
         if self.transform == "box_cox":
-            values = panel.target[np.isfinite(panel.target)]
-            exponents = np.linspace(-1, 2, 31)
-            likelihood = [float(boxcox_llf(exponent, values)) for exponent in exponents]
-            self.exponent.fill_(float(exponents[int(np.argmax(likelihood))]))
+            logs = np.log(panel.target[np.isfinite(panel.target)])
+            self.middle.fill_(float(logs.mean()))
+            if logs.std() > TINY:  # of a constant every exponent is as likely
+                values, exponents = np.exp(logs - logs.mean()), np.linspace(-1, 2, 31)
+                likelihood = [float(boxcox_llf(exponent, values)) for exponent in exponents]
+                self.exponent.fill_(float(exponents[int(np.argmax(likelihood))]))
 
     def check(self, panel: Panel) -> None:
         """Refuse what the transform is not defined for."""
@@ -59,9 +64,10 @@ class Scaler(nn.Module):
             return
         step = int((panel.target <= 0).argmax())
         series = int(np.searchsorted(panel.offsets, step, side="right")) - 1
+        name, within = panel.ids[series], step - panel.offsets[series]
         raise DataError(
-            f"series {panel.ids[series]!r} has {panel.target[step]:g} in step {step - panel.offsets[series]}; "
-            f"the {self.transform} transform takes positive values only. Choose a scaling without it."
+            f"series {name!r} has {panel.target[step]:g} in step {within}; the {self.transform} transform "
+            "takes positive values only. Choose a scaling without it."
         )
 
     def forward(self, inputs: Inputs) -> tuple[Inputs, Affine]:
@@ -72,7 +78,7 @@ class Scaler(nn.Module):
         Inputs with a scaled target (B, L, C), 0 where not observed; Affine that leads back.
         """
         seen = inputs.observed.bool()
-        target = self.transformed(inputs.target)
+        target = self.transformed(inputs.target).masked_fill(~seen, 0.0)
         affine = self.affine(inputs._replace(target=target))
         scaled = affine.context(target.shape[1]).scaled(target).masked_fill(~seen, 0.0)
         return inputs._replace(target=scaled.to(inputs.observed.dtype)), affine
@@ -87,10 +93,10 @@ class Scaler(nn.Module):
         return outcome._replace(target=self.transformed(outcome.target))
 
     def transformed(self, values: Tensor) -> Tensor:
-        """Apply the transform; non-positive placeholders of unobserved steps are harmless."""
+        """Apply the transform; what it makes of the placeholders of unobserved steps is to be masked."""
         if self.transform == "none":
             return values
-        logs = values.clamp(min=torch.finfo(values.dtype).tiny).log()
+        logs = values.clamp(min=torch.finfo(values.dtype).tiny).log() - self.middle.to(values.dtype)
         if self.transform == "log" or self.exponent == 0:
             return logs
         return torch.expm1(self.exponent * logs) / self.exponent
@@ -99,11 +105,12 @@ class Scaler(nn.Module):
         """Undo the transform; monotone, so that quantiles stay quantiles."""
         if self.transform == "none":
             return values
+        middle = self.middle.to(values.dtype)
         if self.transform == "log" or self.exponent == 0:
-            return values.exp()
+            return (values + middle).exp()
         # A Box-Cox axis ends where the value reaches 0 or infinity; beyond lies the nearest that exists.
         base = (self.exponent * values).clamp(min=-1 + 1e-9)
-        return (torch.log1p(base) / self.exponent).exp()
+        return (torch.log1p(base) / self.exponent + middle).exp()
 
 
 class WindowScaler(Scaler):
@@ -116,13 +123,15 @@ class WindowScaler(Scaler):
 
 
 class LastValueScaler(Scaler):
-    """Distance from the last observed value, in deviations of the window: a forecast of 0 is the naive one."""
+    """Distance from the last observed value, in deviations of the window: 0 is the naive forecast."""
 
     def affine(self, inputs: Inputs) -> Affine:
         """Return the last observed value and the window's deviation: (B, 1, C)."""
         steps = torch.arange(1, inputs.target.shape[1] + 1, device=inputs.target.device)
         last = (inputs.observed * steps[:, None]).argmax(dim=1, keepdim=True)
-        return Affine(inputs.target.gather(1, last), _deviation(inputs, _mean(inputs.target, inputs.observed)))
+        return Affine(
+            inputs.target.gather(1, last), _deviation(inputs, _mean(inputs.target, inputs.observed))
+        )
 
 
 class MeanAbsScaler(Scaler):
@@ -135,32 +144,32 @@ class MeanAbsScaler(Scaler):
 
 
 class SeriesScaler(Scaler):
-    """Mean 0 and deviation 1 per series over the training span; a series never seen is scaled by its window."""
+    """Mean 0 and deviation 1 per series over the training span; a series without any goes by its window."""
 
     loc: Tensor
     scale: Tensor
 
     def prepare(self, sizes: Sizes) -> None:
-        """Make room for the statistics of each series, row 0 unused: (series, C)."""
+        """Make room for the statistics of each series, NaN where there are none, as in row 0: (series, C)."""
         shape = (sizes.series, sizes.targets)
-        self.register_buffer("loc", torch.zeros(shape, dtype=torch.float64))
+        self.register_buffer("loc", torch.full(shape, float("nan"), dtype=torch.float64))
         self.register_buffer("scale", torch.ones(shape, dtype=torch.float64))
 
     def fit(self, panel: Panel) -> None:
         """Take mean and deviation of each series' training span."""
         super().fit(panel)
         for number in range(len(panel.ids)):
-            values = self.transformed(torch.as_tensor(panel.series(number)))
-            values = values[~torch.as_tensor(panel.series(number)).isnan()]
-            mean = values.mean()
-            self.loc[number + 1] = mean
-            self.scale[number + 1] = _floored(values.std(correction=0), mean)
+            values = torch.as_tensor(panel.series(number))
+            values = self.transformed(values[~values.isnan()])
+            if len(values):
+                self.loc[number + 1] = mean = values.mean()
+                self.scale[number + 1] = _floored(values.std(correction=0), mean)
 
     def affine(self, inputs: Inputs) -> Affine:
         """Return the statistics of each window's series: (B, 1, C)."""
         mean = _mean(inputs.target, inputs.observed)
-        met = (inputs.series > 0)[:, None, None]
         loc, scale = self.loc[inputs.series][:, None].to(mean), self.scale[inputs.series][:, None].to(mean)
+        met = ~loc.isnan()
         return Affine(torch.where(met, loc, mean), torch.where(met, scale, _deviation(inputs, mean)))
 
 

@@ -20,11 +20,14 @@ FLOORS = (
     ("forecast.report",),
     ("forecast.evaluation",),
     ("forecast.forecaster",),
-    ("forecast.artifact", "forecast.module"),
-    ("forecast.model",),
-    ("forecast.data", "forecast.networks", "forecast.losses", "forecast.scaling"),
-    ("forecast.config",),
-    ("forecast.batch", "forecast.data.columns", "forecast.errors"),
+    ("forecast.artifact", "forecast.module", "forecast.progress"),
+    ("forecast.model", "forecast.checkpoint"),
+    ("forecast.networks", "forecast.losses", "forecast.scaling", "forecast.frames"),
+    ("forecast.data",),
+    ("forecast.schema",),
+    ("forecast.config", "forecast.training"),
+    ("forecast.batch", "forecast.data.columns", "forecast.files"),
+    ("forecast.errors",),
 )
 FLOOR = {entry: -level for level, entries in enumerate(FLOORS) for entry in entries}
 

@@ -1,9 +1,10 @@
-"""Time as a grid: from timestamps or whole numbers to step numbers, and from steps ahead back to timestamps."""
+"""Time as a grid: from timestamps or whole numbers to step numbers, and from steps back to timestamps."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,8 @@ from forecast.errors import ConfigError, DataError
 
 DAY = 86_400_000_000  # microseconds, the unit of every stamp in here
 HOUR, MINUTE, SECOND = DAY // 24, DAY // 1440, DAY // 86_400
+WEEK, YEAR = 7 * DAY, 365.25 * DAY
+UNITS = {WEEK: "W", DAY: "D", HOUR: "h", MINUTE: "min", SECOND: "s", 1000: "ms", 1: "us"}
 ACCEPTED = "a pandas alias such as h, 15min, D, B, W-SUN, MS, ME, QS, QE, YS, YE"
 
 Kind = Literal["integer", "step", "months", "business"]
@@ -29,15 +32,15 @@ class Freq:
         Whole numbers, steps of equal length, calendar months, or weekdays.
     size : int
         Microseconds of a step, months of a step, or 1.
-    anchor : {"", "start", "end"}
-        Where in the month the stamps lie; empty for one same day of the month.
+    anchor : int
+        Day of the month of every stamp, 31 for its last; 0 for the day on which each series starts.
     rows : bool
         The row number of a series is its grid, and `kind` only lays the stamps of the future.
     """
 
     kind: Kind
     size: int = 1
-    anchor: str = ""
+    anchor: int = 0
     rows: bool = False
 
     @property
@@ -48,16 +51,18 @@ class Freq:
     @property
     def season(self) -> int:
         """The period, in steps, that series of this frequency usually have; 1 where none is usual."""
-        if self.kind == "months":
-            return max(12 // self.size, 1)
         if self.kind == "business":
             return 5
-        if self.kind == "integer":
+        if self.kind == "integer" or (self.kind == "step" and self.size < SECOND):
             return 1
-        for period, cycle in ((MINUTE, MINUTE), (5 * MINUTE, HOUR), (DAY, DAY), (7 * DAY, 7 * DAY)):
-            if self.size < period:
-                return max(cycle // self.size, 1)
-        return max(round(365.25 * DAY / self.size), 1)
+        if self.kind == "step" and self.size >= WEEK:
+            return max(round(YEAR / self.size), 1)
+        size = self.size
+        if self.kind == "months":
+            cycle = 12
+        else:
+            cycle = MINUTE if size < MINUTE else HOUR if size < 5 * MINUTE else DAY if size < DAY else WEEK
+        return cycle // size if cycle % size == 0 else 1
 
     @property
     def name(self) -> str:
@@ -67,22 +72,24 @@ class Freq:
         elif self.kind == "business":
             alias = "B"
         elif self.kind == "months":
-            alias = f"{self.size}M{'' if not self.anchor else self.anchor[0].upper()}"
+            day = {0: "", 1: "S", 31: "E"}.get(self.anchor, self.anchor)
+            alias = f"{self.size}M{day}"
         else:
-            units = ((7 * DAY, "W"), (DAY, "D"), (HOUR, "h"), (MINUTE, "min"), (SECOND, "s"), (1000, "ms"), (1, "us"))
-            length, unit = next((length, unit) for length, unit in units if self.size % length == 0)
+            length, unit = next((length, unit) for length, unit in UNITS.items() if self.size % length == 0)
             alias = f"{self.size // length}{unit}"
         return f"rows:{alias}" if self.rows else alias
 
     @classmethod
     def parse(cls, name: str) -> Freq:
         """Return the frequency of a name of ours or of a pandas alias."""
+        name = str(name)  # yaml reads 1 as a number
         if name.startswith("rows:"):
             return replace(cls.parse(name.removeprefix("rows:")), rows=True)
         if name == "1":
             return cls("integer")
-        if name.endswith("M"):  # months on one same day; pandas has no alias for it
-            return cls("months", int(name.removesuffix("M") or 1))
+        same_day = re.fullmatch(r"([1-9]\d*)?M([12]\d|30|[2-9])?", name)  # pandas has no alias for it
+        if same_day:
+            return cls("months", int(same_day[1] or 1), int(same_day[2] or 0))
         try:
             offset = to_offset(name)
         except ValueError:
@@ -111,11 +118,12 @@ class Freq:
             return np.busday_offset(days, steps, roll="forward").astype("datetime64[us]") + clock
         months = days.astype("datetime64[M]") + steps * self.size
         first = months.astype("datetime64[D]")
-        length = (months + 1).astype("datetime64[D]") - first
-        day = days - days.astype("datetime64[M]").astype("datetime64[D]")
-        last = length - np.timedelta64(1, "D")
-        day = last if self.anchor == "end" else np.minimum(day, last)
-        return (first + day).astype("datetime64[us]") + clock
+        last = (months + 1).astype("datetime64[D]") - first - np.timedelta64(1, "D")
+        if self.anchor:
+            day = np.timedelta64(self.anchor - 1, "D")
+        else:
+            day = days - days.astype("datetime64[M]").astype("datetime64[D]")
+        return (first + np.minimum(day, last)).astype("datetime64[us]") + clock
 
     def off_grid(self, stamps: np.ndarray, starts: np.ndarray) -> np.ndarray:
         """Return where a stamp is not a whole number of steps after its series' start, bool, same shape."""
@@ -126,7 +134,7 @@ class Freq:
         return self.shift(starts, self.ordinals(stamps) - self.ordinals(starts)) != stamps
 
 
-def _from_offset(offset: pd.DateOffset | None, name: str) -> Freq:
+def _from_offset(offset: Any, name: str) -> Freq:
     months = {
         offsets.MonthBegin: 1,
         offsets.MonthEnd: 1,
@@ -135,30 +143,32 @@ def _from_offset(offset: pd.DateOffset | None, name: str) -> Freq:
         offsets.YearBegin: 12,
         offsets.YearEnd: 12,
     }
-    if type(offset) in months:
-        anchor = "start" if "Begin" in type(offset).__name__ else "end"
+    if type(offset) in months and offset.n > 0:
+        anchor = 1 if "Begin" in type(offset).__name__ else 31
         return Freq("months", months[type(offset)] * offset.n, anchor)
     if type(offset) is offsets.BusinessDay and offset.n == 1:
         return Freq("business")
-    if type(offset) is offsets.Week:
-        return Freq("step", 7 * DAY * offset.n)
+    if isinstance(offset, offsets.Week) and offset.n > 0:
+        return Freq("step", WEEK * offset.n)
     if isinstance(offset, (offsets.Tick, offsets.Day)):
         length = pd.Timedelta(days=offset.n) if isinstance(offset, offsets.Day) else pd.Timedelta(offset)
-        size = length // pd.Timedelta(1, "us")
-        if size > 0:
-            return Freq("step", size)
+        size, rest = divmod(length, pd.Timedelta(1, "us"))
+        if size > 0 and not rest:
+            return Freq("step", int(size))
     raise ConfigError(f"freq {name!r} is not a frequency. Give {ACCEPTED}.")
 
 
-def infer_freq(stamps: np.ndarray, same_series: np.ndarray) -> Freq:
+def infer_freq(stamps: np.ndarray, same_series: np.ndarray, *, rows: bool = False) -> Freq:
     """Return the frequency that most steps agree on.
 
     Parameters
     ----------
     stamps : ndarray of int64 or datetime64[us] (N,)
-        Sorted by series, then time.
+        Sorted by series, then time; on the local clock where there is a zone.
     same_series : ndarray of bool (N - 1,)
         Whether a row belongs to the series of the row before it.
+    rows : bool
+        The row number is the grid: days that are never Saturdays or Sundays are then business days.
 
     Raises
     ------
@@ -167,23 +177,32 @@ def infer_freq(stamps: np.ndarray, same_series: np.ndarray) -> Freq:
     """
     if np.issubdtype(stamps.dtype, np.integer):
         return Freq("integer")
-    steps = np.diff(stamps)[same_series].astype(np.int64)
+    forward = same_series & (stamps[1:] > stamps[:-1])  # the local clock may go back
+    before, after = stamps[:-1][forward], stamps[1:][forward]
+    steps = (after - before).astype(np.int64)
     if not len(steps):
-        raise DataError(f"no series has two rows, so the frequency cannot be inferred. Name it: freq is {ACCEPTED}.")
+        raise DataError(
+            f"no series has two rows, so no frequency can be inferred. Name it: freq is {ACCEPTED}."
+        )
     lengths, counts = np.unique(steps, return_counts=True)
     commonest = int(lengths[counts.argmax()])
-    months = _months(commonest)
-    agree = np.isin(lengths, commonest) if not months else np.isin([_months(step) for step in lengths], months)
-    if counts[agree].sum() * 2 < counts.sum():
-        raise DataError(
-            f"only {counts[agree].sum()} of {counts.sum()} time steps are {pd.Timedelta(commonest, 'us')} long, so the "
-            f"frequency cannot be inferred. Name it (freq is {ACCEPTED}), or let rows be the grid: gaps is 'rows'."
-        )
-    if months:
-        return Freq("months", months, _anchor(stamps))
-    if commonest == DAY and len(steps) >= 5 and on_weekdays(stamps):
+    if rows and DAY <= commonest < WEEK and on_weekdays(stamps):
         return Freq("business")
-    return Freq("step", commonest)
+    candidates = [Freq("step", commonest)]
+    months = round(commonest * 12 / YEAR)
+    if months:  # the calendar first: where both explain the steps, months are meant
+        candidates.insert(0, Freq("months", months, _anchor(stamps)))
+    agree = [int((freq.shift(before, np.ones(1, np.int64)) == after).sum()) for freq in candidates]
+    best = int(np.argmax(agree))
+    if agree[best] * 2 < len(steps):
+        way_out = "." if rows else ", or let rows be the grid: gaps is 'rows'."
+        raise DataError(
+            f"only {agree[best]} of {len(steps)} time steps are {pd.Timedelta(commonest, 'us')} long, so no "
+            f"frequency can be inferred. Name it (freq is {ACCEPTED}){way_out}"
+        )
+    if commonest == DAY and on_weekdays(stamps) and _skips_weekends(before, after):
+        return Freq("business")
+    return candidates[best]
 
 
 def on_weekdays(stamps: np.ndarray) -> bool:
@@ -191,19 +210,18 @@ def on_weekdays(stamps: np.ndarray) -> bool:
     return bool(np.is_busday(stamps.astype("datetime64[D]")).all())
 
 
-def _months(step: int) -> int:
-    """Return the calendar months that a step spans: 1, 3, 6, 12, or 0 where it is none of these."""
-    days = step / DAY
-    for months, (shortest, longest) in {1: (28, 31), 3: (89, 92), 6: (181, 184), 12: (365, 366)}.items():
-        if shortest <= days <= longest and step % DAY == 0 and days != 28:
-            return months
-    return 0
+def _skips_weekends(before: np.ndarray, after: np.ndarray) -> bool:
+    before, after = before.astype("datetime64[D]"), after.astype("datetime64[D]")
+    return bool((np.busday_count(before, after) < (after - before).astype(np.int64)).any())
 
 
-def _anchor(stamps: np.ndarray) -> str:
+def _anchor(stamps: np.ndarray) -> int:
+    """Return the day of the month on which all stamps lie, 31 for its last day, 0 where they differ."""
     days = stamps.astype("datetime64[D]")
-    if (days == days.astype("datetime64[M]").astype("datetime64[D]")).all():
-        return "start"
-    if ((days + 1).astype("datetime64[M]") > days.astype("datetime64[M]")).all():
-        return "end"
-    return ""
+    first = days.astype("datetime64[M]")
+    day = (days - first.astype("datetime64[D]")).astype(np.int64) + 1
+    if ((days + 1).astype("datetime64[M]") > first).all():
+        return 31
+    latest = int(day.max())
+    length = ((first + 1).astype("datetime64[D]") - first.astype("datetime64[D]")).astype(np.int64)
+    return latest if (day == np.minimum(latest, length)).all() else 0

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any
 
 from forecast.errors import ConfigError
+
 
 @dataclass(frozen=True)
 class Columns:
@@ -48,6 +50,8 @@ class Columns:
             names = getattr(self, role)
             if isinstance(names, str):
                 raise ConfigError(f"columns.{role} is a list of names, got {names!r}. Write [{names}].")
+            if not isinstance(names, Iterable) or not all(isinstance(name, str) for name in names):
+                raise ConfigError(f"columns.{role} is a list of names, got {names!r}. Write [] for none.")
             object.__setattr__(self, role, tuple(names))
         if self.gaps not in ("mask", "rows", "error"):
             raise ConfigError(f"columns.gaps is mask, rows or error, got {self.gaps!r}.")

@@ -16,7 +16,7 @@ ROLES = ("past", "known", "static")
 
 
 class Encoded(NamedTuple):
-    """Covariates of one role: standardised numbers with NaN (rows, width) and codes (rows, width), 0 = never seen."""
+    """Covariates of one role: numbers with NaN and codes with 0 = never seen, (rows, width) each."""
 
     numbers: np.ndarray
     codes: np.ndarray
@@ -54,8 +54,10 @@ class Encoding:
                 if covariate.categories is None:
                     statistics[covariate.name] = _statistics(covariate.name, values)
                 else:
-                    met = np.unique(values[values >= 0])
-                    categories[covariate.name] = tuple(covariate.categories[code] for code in met)
+                    met = np.unique(
+                        values[values >= 0]
+                    )  # sorted by name: codes tell nothing of what comes later
+                    categories[covariate.name] = tuple(sorted(covariate.categories[code] for code in met))
         return cls(tuple(str(name) for name in panel.ids), statistics, categories)
 
     @classmethod
@@ -63,7 +65,10 @@ class Encoding:
         """Return what `as_dict` gave."""
         return cls(
             tuple(values["ids"]),
-            {name: (float(mean), float(deviation)) for name, (mean, deviation) in values["statistics"].items()},
+            {
+                name: (float(mean), float(deviation))
+                for name, (mean, deviation) in values["statistics"].items()
+            },
             {name: tuple(categories) for name, categories in values["categories"].items()},
         )
 
@@ -73,7 +78,8 @@ class Encoding:
 
     def numbers_of(self, ids: pd.Index) -> np.ndarray:
         """Return the number of each series (n,), 0 for one never trained on."""
-        return pd.Index(self.ids, dtype=object).get_indexer(pd.Index([str(name) for name in ids], dtype=object)) + 1
+        wanted = pd.Index([str(name) for name in ids], dtype=object)
+        return pd.Index(self.ids, dtype=object).get_indexer(wanted) + 1
 
     def encode(self, covariates: Sequence[Covariate], rows: int) -> Encoded:
         """Return covariates of one role as standardised numbers and codes."""
@@ -81,7 +87,7 @@ class Encoding:
         coded = [c for c in covariates if c.name in self.categories]
         for covariate in covariates:
             if (covariate.categories is None) != (covariate.name in self.statistics):
-                was, now = ("numbers", "text") if covariate.categories else ("text", "numbers")
+                was, now = ("text", "numbers") if covariate.categories is None else ("numbers", "text")
                 raise DataError(f"column {covariate.name!r} held {was} in training and holds {now} now.")
         numbers = np.empty((rows, len(numeric)), np.float32)
         for column, covariate in enumerate(numeric):
@@ -103,5 +109,7 @@ def _statistics(name: str, values: np.ndarray) -> tuple[float, float]:
     seen = values[np.isfinite(values)].astype(np.float64)
     if not len(seen):
         raise DataError(f"covariate {name!r} has no value in the training span. Leave it out.")
-    deviation = float(seen.std())
-    return float(seen.mean()), deviation if deviation > 0 else 1.0
+    mean, deviation = float(seen.mean()), float(seen.std())
+    return mean, deviation if deviation > 1e-7 * abs(
+        mean
+    ) else 1.0  # below what float32 tells apart, it is constant

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from forecast.data.calendar import Freq, infer_freq, on_weekdays
+from forecast.data.calendar import Freq, infer_freq
 from forecast.data.columns import Columns
-from forecast.data.sources import long_frame, numbers, stamps
+from forecast.data.sources import SINGLE, long_frame, numbers, stamps, with_future
 from forecast.errors import DataError
 
-log = logging.getLogger("forecast")
+SPARSEST = 100  # steps of the grid for each row, beyond which the grid is taken for a mistake
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ class Panel:
         table = long_frame(frame, columns)
         rows = len(table)
         if future is not None:
-            table = _with_future(table, future, columns)
+            table = with_future(table, future, columns)
         return _Layout(table, columns, freq, rows).panel()
 
     @cached_property
@@ -111,9 +110,10 @@ class Panel:
         return self.freq.season
 
     def positions(self, series: np.ndarray, steps: np.ndarray) -> np.ndarray:
-        """Return the grid index of steps (counted from each series' start): the same for one stamp in any table."""
-        first = np.zeros(len(self.ids), np.int64) if self.freq.rows else self.freq.ordinals(self.starts)
-        return first[series] + steps
+        """Return the grid index of steps after each start: the same for the same stamp in any table."""
+        if self.times is None:
+            return self.freq.ordinals(self.starts)[series] + steps
+        return self.freq.ordinals(self.stamps(series, steps))
 
     def stamps(self, series: np.ndarray, steps: np.ndarray) -> np.ndarray:
         """Return the stamps of steps, which may lie beyond the end; `series` and `steps` broadcast."""
@@ -121,17 +121,22 @@ class Panel:
             return self.freq.shift(self.starts[series], steps)
         last = self.lengths[series] - 1
         known = self.times[self.offsets[series] + np.minimum(steps, last)]
-        return self.freq.shift(known, np.maximum(steps - last, 0))
+        return np.where(steps > last, self.freq.shift(known, np.maximum(steps - last, 0)), known)
 
     def stamp_column(self, values: np.ndarray) -> pd.Series:
-        """Return stamps of this panel as a column like the one that came in: same unit, same zone."""
+        """Return stamps of this panel as a column like the one that came in: same dtype, unit and zone."""
         column = pd.Series(values)
-        if self.zone is not None:
-            if self.freq.is_local:
-                column = column.dt.tz_localize(self.zone, ambiguous=np.ones(len(column), bool), nonexistent="shift_forward")
-            else:
-                column = column.dt.tz_localize("UTC").dt.tz_convert(self.zone)
-        is_time = isinstance(self.dtype, (np.dtype, pd.DatetimeTZDtype)) and self.dtype.kind in "Mui"
+        if self.zone is not None and self.freq.is_local:
+            first = np.ones(len(column), bool)  # of two hours alike
+            column = column.dt.tz_localize(self.zone, ambiguous=first, nonexistent="shift_forward")
+        elif self.zone is not None:
+            column = column.dt.tz_localize("UTC").dt.tz_convert(self.zone)
+        if pd.api.types.is_integer_dtype(self.dtype):
+            same = column.astype(self.dtype)
+            return (
+                same if (same == column).all() else column
+            )  # small integers may be too small for the future
+        is_time = pd.api.types.is_datetime64_any_dtype(self.dtype) or isinstance(self.dtype, pd.PeriodDtype)
         return column.astype(self.dtype) if is_time else column
 
     def series(self, number: int) -> np.ndarray:
@@ -139,7 +144,7 @@ class Panel:
         return self.target[self.offsets[number] : self.offsets[number] + self.ends[number]]
 
     def until(self, ends: np.ndarray) -> Panel:
-        """Return the panel as it was known after `ends` steps of each series: later targets and past covariates gone.
+        """Return the panel as it was known after `ends` steps of each series: whatever came later is gone.
 
         Series with an end of 0 or less are left out.
         """
@@ -184,7 +189,8 @@ class _Layout:
     def __init__(self, table: pd.DataFrame, columns: Columns, freq: str | Freq | None, rows: int) -> None:
         self.table, self.columns, self.rows = table, columns, rows
         self.codes, self.ids = pd.factorize(table[columns.id])
-        self.stamps, self.zone = stamps(table[columns.time])
+        self.stamps, self.zone = stamps(table[columns.time])  # UTC
+        self.clock = self.stamps if self.zone is None else _local(self.stamps, self.zone)
         order = self._order()
         self.order = order
         codes = self.codes if order is None else self.codes[order]
@@ -192,8 +198,8 @@ class _Layout:
         self.heads = np.concatenate([[0], np.flatnonzero(~self.same) + 1])
         self._refuse_twice()
         self.freq = self._freq(freq)
-        if self.zone is not None and self.freq.is_local:
-            self.stamps = _local(self.stamps, self.zone)
+        if self.freq.is_local:
+            self.stamps = self.clock
 
     def panel(self) -> Panel:
         ordered = self._sorted(self.stamps)
@@ -207,6 +213,12 @@ class _Layout:
         self.index = steps  # flat place of each sorted row
         self.total = int(offsets[-1])
         columns = self.columns
+        if self.total > SPARSEST * (len(codes) + SPARSEST):
+            raise DataError(
+                f"column {columns.time!r} spans {self.total} steps of freq {self.freq.name!r}, and only "
+                f"{len(codes)} of them have a row. Name the freq, turn whole numbers into timestamps, "
+                "or set gaps to 'rows'."
+            )
         return Panel(
             ids=pd.Index(self.ids, name=columns.id),
             offsets=offsets,
@@ -238,27 +250,28 @@ class _Layout:
         twice = np.flatnonzero(self.same & (ordered[1:] == ordered[:-1]))
         if len(twice):
             row = twice[0] + 1
-            hint = " Local times without a zone repeat when clocks go back: localise them." if self.zone is None else ""
+            hint = ""
+            if list(self.ids) == [SINGLE]:
+                hint = " If there are several series, name the column that tells them apart: columns.id."
+            elif self.zone is None and ordered.dtype.kind == "M":
+                hint = " Local times without a zone repeat when clocks go back: localise them."
             raise DataError(
-                f"series {self._id(row)!r} has {ordered[row]} twice in column {self.columns.time!r} "
+                f"series {self._id(row)!r} has {self._shown(row)} twice in column {self.columns.time!r} "
                 f"({len(twice)} such rows in all). Keep one row for each series and time.{hint}"
             )
 
     def _freq(self, freq: str | Freq | None) -> Freq:
-        if isinstance(freq, str):
-            freq = Freq.parse(freq)
         rows = self.columns.gaps == "rows"
-        ordered = self._sorted(self.stamps)
-        if freq is None and rows and ordered.dtype.kind == "M" and on_weekdays(ordered):
-            freq = Freq("business")
         if freq is None:
-            freq = infer_freq(ordered, self.same)
+            freq = infer_freq(self._sorted(self.clock), self.same, rows=rows)
+        elif not isinstance(freq, Freq):
+            freq = Freq.parse(freq)
         if (freq.kind == "integer") != np.issubdtype(self.stamps.dtype, np.integer):
             raise DataError(
                 f"column {self.columns.time!r} holds {self.table[self.columns.time].dtype}, which freq "
                 f"{freq.name!r} does not fit. Give times of the same kind as the frequency."
             )
-        return Freq(freq.kind, freq.size, freq.anchor, rows=rows or freq.rows)
+        return replace(freq, rows=rows or freq.rows)
 
     def _steps(self, ordered: np.ndarray, codes: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, int]:
         """Return each sorted row's step within its series, and how many steps of the grid have no row."""
@@ -267,10 +280,11 @@ class _Layout:
         off = self.freq.off_grid(ordered, starts[codes])
         if off.any():
             row = int(off.argmax())
+            start = self._shown(self.heads[codes[row]])
             raise DataError(
-                f"series {self._id(row)!r} has {ordered[row]} in column {self.columns.time!r}, which lies off the grid "
-                f"of freq {self.freq.name!r} that starts at {starts[codes[row]]}. Mend the stamp, name another freq, "
-                "or let rows be the grid: gaps is 'rows'."
+                f"series {self._id(row)!r} has {self._shown(row)} in column {self.columns.time!r}, "
+                f"which lies off the grid of freq {self.freq.name!r} that starts at {start}. "
+                "Mend the stamp, name another freq, or let rows be the grid: gaps is 'rows'."
             )
         ordinals = self.freq.ordinals(ordered)
         steps = ordinals - ordinals[self.heads][codes]
@@ -279,8 +293,9 @@ class _Layout:
         if absent and self.columns.gaps == "error":
             row = int((self.same & (jumps > 1)).argmax())
             raise DataError(
-                f"series {self._id(row)!r} has no row between {ordered[row]} and {ordered[row + 1]} (freq "
-                f"{self.freq.name!r}; {absent} steps absent in all). Add the rows, or set gaps to 'mask' or 'rows'."
+                f"series {self._id(row)!r} has no row between {self._shown(row)} and {self._shown(row + 1)} "
+                f"(freq {self.freq.name!r}; {absent} steps absent in all). "
+                "Add the rows, or set gaps to 'mask' or 'rows'."
             )
         return steps, absent
 
@@ -306,7 +321,8 @@ class _Layout:
             row = int(np.asarray(column.isna()).argmax())
             series, time = (self.table[role].iloc[row] for role in (self.columns.id, self.columns.time))
             raise DataError(
-                f"known covariate {name!r} is empty in series {series!r} at {time}. Fill it, or name it under past."
+                f"known covariate {name!r} is empty in series {series!r} at {time}. "
+                "Fill it, or name it under past."
             )
         if _is_categorical(column):
             codes, categories = _coded(column)
@@ -316,6 +332,9 @@ class _Layout:
     def _static(self, name: str) -> Covariate:
         column = self.table[name].iloc[: self.rows]
         first = column.groupby(self.codes[: self.rows]).first()
+        if first.isna().any():
+            series = self.ids[int(np.asarray(first.isna()).argmax())]
+            raise DataError(f"static covariate {name!r} of series {series!r} is empty. Fill it.")
         changed = (column != first.reindex(self.codes[: self.rows]).to_numpy()) & column.notna()
         if changed.any():
             row = int(np.asarray(changed).argmax())
@@ -331,25 +350,25 @@ class _Layout:
     def _id(self, row: int) -> object:
         return self.ids[self._sorted(self.codes)[row]]
 
-
-def _with_future(table: pd.DataFrame, future: pd.DataFrame, columns: Columns) -> pd.DataFrame:
-    unknown = (columns.target, *columns.past, *columns.static)  # whatever future says of them is not read
-    after = long_frame(future.assign(**dict.fromkeys(unknown, np.nan)), columns)
-    strangers = ~after[columns.id].isin(table[columns.id])
-    if strangers.any():
-        raise DataError(f"future has rows of series {after[columns.id][strangers].iloc[0]!r}, which the table lacks.")
-    return pd.concat([table, after], ignore_index=True)
+    def _shown(self, row: int) -> object:
+        """Return the time of a sorted row as the table has it."""
+        return self.table[self.columns.time].iloc[row if self.order is None else self.order[row]]
 
 
 def _is_categorical(column: pd.Series) -> bool:
+    if column.dtype == object:  # numbers with None among them
+        column = column.infer_objects()
     return not pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype)
 
 
 def _coded(column: pd.Series) -> tuple[np.ndarray, tuple[str, ...]]:
-    codes, categories = pd.factorize(column)
-    return codes.astype(np.int32), tuple(str(category) for category in categories)
+    codes, found = pd.factorize(column)
+    again, names = pd.factorize(
+        np.array([str(category) for category in found], dtype=object)
+    )  # 1 and "1" are one
+    return np.append(again, -1).astype(np.int32)[codes], tuple(names)
 
 
-def _local(stamps_: np.ndarray, zone: object) -> np.ndarray:
+def _local(stamps_: np.ndarray, zone: Any) -> np.ndarray:
     times = pd.Series(stamps_).dt.tz_localize("UTC").dt.tz_convert(zone).dt.tz_localize(None)
     return times.to_numpy().astype("datetime64[us]")

@@ -12,7 +12,7 @@ from torch import Tensor
 from forecast.batch import Inputs, Outcome, Sizes
 from forecast.data.encoding import Encoding
 from forecast.data.panel import Panel
-from forecast.errors import DataError
+from forecast.errors import ConfigError, DataError
 
 Split = Literal["calendar", "series_end"]
 
@@ -20,7 +20,7 @@ Split = Literal["calendar", "series_end"]
 class Windows:
     """Cut batches of windows out of a panel, each batch one vectorised gather.
 
-    A window is named by its series and its end: the number of steps of the series that are known at the origin.
+    A window is named by its series and its end: how many steps of the series are known at the origin.
 
     Parameters
     ----------
@@ -47,22 +47,32 @@ class Windows:
         self.device = torch.device(device)
         self._encoding = encoding
         steps, series = len(panel.target), len(panel.ids)
-        precision = torch.float32 if self.device.type == "mps" else torch.float64
-        self._target = self._laid(panel.target[:, None], float("nan"), precision)
         past, known = encoding.encode(panel.past, steps), encoding.encode(panel.known, steps)
         static = encoding.encode(panel.static, series)
-        self._past, self._past_codes = self._laid(past.numbers, float("nan")), self._laid(past.codes, 0)
-        self._known, self._known_codes = self._laid(known.numbers, float("nan")), self._laid(known.codes, 0)
-        if np.isnan(static.numbers).any():
-            row, column = np.argwhere(np.isnan(static.numbers))[0]
-            names = [c.name for c in panel.static if c.categories is None]
-            raise DataError(f"static covariate {names[column]!r} of series {panel.ids[row]!r} is empty. Fill it.")
-        self._static = torch.as_tensor(static.numbers, device=self.device)
-        self._static_codes = torch.as_tensor(static.codes, device=self.device)
-        self._numbers = torch.as_tensor(encoding.numbers_of(panel.ids), device=self.device)
-        self._offsets = torch.as_tensor(panel.offsets, device=self.device)
-        self._first = torch.as_tensor(panel.positions(np.arange(series), np.zeros(series, np.int64)), device=self.device)
-        self._steps = torch.arange(context_length + horizon, device=self.device)
+        self._gap = max(context_length, horizon)  # zeros around each series, so that no window meets two
+        before = self._gap * np.arange(1, series + 1)
+        self._rows = np.arange(steps) + np.repeat(before, panel.lengths)
+        self._begins = self._moved(panel.offsets[:-1] + before - context_length)
+        seen = np.isfinite(panel.target)
+        precision = np.float32 if self.device.type == "mps" else np.float64
+        self._target = self._laid(np.where(seen, panel.target, 0)[:, None], dtype=precision)
+        self._observed = self._laid(seen[:, None], dtype=np.float32)
+        seen = np.isfinite(past.numbers)
+        self._past = self._laid(
+            np.concatenate([np.where(seen, past.numbers, 0), seen], axis=1), dtype=np.float32
+        )
+        self._past_codes = self._laid(past.codes, dtype=np.int64)
+        self._known = self._laid(np.nan_to_num(known.numbers), dtype=np.float32)
+        self._known_codes = self._laid(known.codes, dtype=np.int64)
+        self._static, self._static_codes = self._moved(static.numbers), self._moved(static.codes)
+        self._numbers = self._moved(encoding.numbers_of(panel.ids))
+        self._offsets = self._moved(panel.offsets)
+        if panel.times is None:
+            every, at = np.arange(series), np.zeros(series, np.int64)
+        else:
+            every = np.repeat(np.arange(series), panel.lengths)
+            at = np.arange(steps) - panel.offsets[every]
+        self._positions = self._moved(panel.positions(every, at))  # of each series' start, or of each row
 
     def sizes(self, *, season: int, outputs: int) -> Sizes:
         """Return the shapes that a network for these windows must have."""
@@ -70,7 +80,7 @@ class Windows:
         return Sizes(
             context_length=self.context_length,
             horizon=self.horizon,
-            past=2 * self._past.shape[1],
+            past=self._past.shape[1],
             known=self._known.shape[1],
             static=self._static.shape[1],
             past_cardinalities=encoding.cardinalities(panel.past),
@@ -84,48 +94,54 @@ class Windows:
     def batch(self, series: Tensor, ends: Tensor) -> tuple[Inputs, Outcome]:
         """Gather the windows of `series` (B,) that end after `ends` (B,) steps.
 
-        Steps before the start of a series and after its last row are unobserved.
+        Steps before the start of a series and after its last row are unobserved. No end lies beyond that row.
         """
         length = self.context_length
-        begins = self._offsets[series] + ends  # of the window: the laid values have a context of padding in front
-        until = length + self._offsets[series + 1] - begins
-        outside = (self._steps < (length - ends)[:, None]) | (self._steps >= until[:, None])  # (B, L + H)
-        target, missing = self._gathered(self._target, begins, outside)
-        past, unseen = self._gathered(self._past, begins, outside)
-        observed = (~missing).to(torch.float32)
+        begins = self._begins[series] + ends
+        target, observed = self._cut(self._target, begins), self._cut(self._observed, begins)
         inputs = Inputs(
             target=target[:, :length],
             observed=observed[:, :length],
-            past=torch.cat([past, (~unseen).to(torch.float32)], dim=-1)[:, :length],
-            known=self._gathered(self._known, begins, outside)[0],
+            past=self._cut(self._past, begins)[:, :length],
+            known=self._cut(self._known, begins),
             static=self._static[series],
-            past_codes=self._gathered(self._past_codes, begins, outside)[0][:, :length],
-            known_codes=self._gathered(self._known_codes, begins, outside)[0],
+            past_codes=self._cut(self._past_codes, begins)[:, :length],
+            known_codes=self._cut(self._known_codes, begins),
             static_codes=self._static_codes[series],
             series=self._numbers[series],
-            position=self._first[series] + ends - 1,
+            position=self._position(series, ends - 1),
         )
         return inputs, Outcome(target[:, length:], observed[:, length:])
 
-    def _laid(self, values: np.ndarray, missing: float, dtype: torch.dtype | None = None) -> Tensor:
-        """Return values over time on the device, padded by a context in front and a horizon behind."""
-        laid = torch.as_tensor(values)
-        laid = laid.to(dtype or laid.dtype)
-        front = laid.new_full((self.context_length, laid.shape[1]), missing)
-        behind = laid.new_full((self.horizon, laid.shape[1]), missing)
-        return torch.cat([front, laid, behind]).to(self.device)
+    def _laid(self, values: np.ndarray, *, dtype: type) -> Tensor:
+        """Return values over time (T, width) on the device, with zeros around each series."""
+        laid: np.ndarray = np.zeros(
+            (len(values) + self._gap * (len(self.panel.ids) + 1), values.shape[1]), dtype
+        )
+        laid[self._rows] = values
+        return self._moved(laid)
 
-    def _gathered(self, laid: Tensor, begins: Tensor, outside: Tensor) -> tuple[Tensor, Tensor]:
-        """Return windows that begin at `begins` (B,), 0 where missing, and where they are: (B, L + H, width) each."""
-        windows = laid.unfold(0, len(self._steps), 1).index_select(0, begins).transpose(1, 2)
-        missing = outside[..., None] | windows.isnan()
-        return windows.masked_fill(missing, 0), missing
+    def _moved(self, values: np.ndarray) -> Tensor:
+        return torch.as_tensor(values, device=self.device)
+
+    def _cut(self, laid: Tensor, begins: Tensor) -> Tensor:
+        """Return the windows that begin at `begins` (B,), copied in whole rows: (B, L + H, width)."""
+        steps, width = self.context_length + self.horizon, laid.shape[1]
+        if not width:
+            return laid.new_empty((len(begins), steps, 0))
+        windows = laid.view(-1).unfold(0, steps * width, width)  # a view: one row for each step of the panel
+        return windows.index_select(0, begins).view(-1, steps, width)
+
+    def _position(self, series: Tensor, steps: Tensor) -> Tensor:
+        if self.panel.times is None:
+            return self._positions[series] + steps
+        return self._positions[self._offsets[series] + steps]
 
 
 class TrainingWindows:
     """The windows to learn from, drawn at random as a pure function of seed and step.
 
-    A series has one window for each origin that leaves a full horizon and has a full context behind it. A series
+    A series has one window for each origin that leaves a full horizon and has a full context behind it. One
     shorter than two contexts has windows with a left-padded context too, down to half its history.
 
     Parameters
@@ -192,28 +208,30 @@ def split_ends(panel: Panel, *, horizon: int, windows: int, split: Split) -> np.
     horizon, windows : int
         Steps of one held-back window, and how many follow one another without overlap at the end of the span.
     split : {"calendar", "series_end"}
-        One cutoff for all series, counted back from the last stamp of the panel; or from each series' own end.
+        One cutoff for all series, counted back from the last stamp of the panel (where rows are the grid, a
+        series with fewer rows than others has earlier ones); or from each series' own end.
 
     Returns
     -------
-    int64 (windows, n). A series with an end of 0 has no history there; one whose end is its length has no truth.
+    int64 (windows, n). A series with an end of 0 has no history there; one whose end is its length, no truth.
     """
     back = horizon * np.arange(windows, 0, -1)[:, None]
     if split == "series_end":
         return np.maximum(panel.ends - back, 0)
     if split != "calendar":
-        raise ValueError(f"split is calendar or series_end, got {split!r}.")
+        raise ConfigError(f"split is calendar or series_end, got {split!r}.")
     series = np.arange(len(panel.ids))
     if panel.times is None:
         first = panel.positions(series, np.zeros(len(series), np.int64))
         last = (first + panel.ends).max()
         return np.clip(last - back - first, 0, panel.ends)
-    stamps = np.unique(panel.times)
-    if len(stamps) <= back.max():
-        return np.zeros((windows, len(series)), np.int64)
-    cutoffs = stamps[-back[:, 0] - 1]
-    return np.stack([np.searchsorted(panel.times[a:b], cutoffs, side="right") for a, b in _spans(panel)], axis=1)
-
-
-def _spans(panel: Panel) -> Iterator[tuple[int, int]]:
-    return zip(panel.offsets[:-1], panel.offsets[1:], strict=True)
+    spans = [panel.times[begin : begin + end] for begin, end in zip(panel.offsets, panel.ends, strict=False)]
+    stamps = np.unique(np.concatenate(spans))
+    last_known = len(stamps) - back[:, 0] - 1
+    cutoffs = stamps[np.maximum(last_known, 0)]
+    ends = np.stack([np.searchsorted(span, cutoffs, side="right") for span in spans], axis=1)
+    ends[last_known < 0] = 0
+    for early, late in reversed(list(zip(ends[:-1], ends[1:], strict=True))):
+        short = (late < panel.ends) & (late - early < horizon)  # of a series with fewer rows than the others
+        early[short] = np.maximum(late[short] - horizon, 0)
+    return ends

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from forecast.batch import Inputs, Sizes
 
-UNSEEN = 0.02  # share of category codes that training replaces by 0, so that the row for new categories is learned
+UNSEEN = 0.02  # share of codes that training replaces by 0, so that the row for new categories is learned
 
 
 class Features(nn.Module):
@@ -27,7 +27,11 @@ class Features(nn.Module):
         self.horizon = sizes.horizon
         self.past, self.known, self.static = (
             nn.ModuleList(nn.Embedding(count, _width(count)) for count in cardinalities)
-            for cardinalities in (sizes.past_cardinalities, sizes.known_cardinalities, sizes.static_cardinalities)
+            for cardinalities in (
+                sizes.past_cardinalities,
+                sizes.known_cardinalities,
+                sizes.static_cardinalities,
+            )
         )
         self.static_width = sizes.static + _total(self.static)
         self.decoder_width = sizes.known + _total(self.known) + self.static_width  # G

@@ -10,9 +10,9 @@ def initialise(network: nn.Module) -> None:
 
     References
     ----------
-    Saxe et al. (2014), Exact solutions to the nonlinear dynamics of learning (orthogonal); Gers et al. (2000),
-    Learning to forget, and Jozefowicz et al. (2015), An empirical exploration of recurrent network architectures
-    (forget bias). torch adds two biases, so one holds the 1 and the other 0.
+    Saxe et al. (2014), Exact solutions to the nonlinear dynamics of learning (orthogonal); Gers et al.
+    (2000), Learning to forget, and Jozefowicz et al. (2015), An empirical exploration of recurrent network
+    architectures (forget bias). torch adds two biases, so one holds the 1 and the other 0.
     """
     for module in network.modules():
         if isinstance(module, nn.RNNBase):

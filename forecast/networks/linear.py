@@ -12,7 +12,7 @@ from forecast.networks.features import Features
 
 
 class Linear(nn.Module):
-    """Each raw output is one linear function of everything in the context and of what is known ahead of its step.
+    """Each raw output is one linear function of all of the context and of what is known ahead of its step.
 
     Parameters
     ----------
@@ -32,7 +32,9 @@ class Linear(nn.Module):
         self.context = nn.Linear(sizes.context_length * self.features.encoder_width, sizes.horizon * outputs)
         self.ahead = nn.Parameter(torch.randn(self.features.decoder_width, outputs) * 0.01)
 
-    def forward(self, inputs: Inputs, teacher: Outcome | None = None, feedback: Callable | None = None) -> Tensor:
+    def forward(
+        self, inputs: Inputs, teacher: Outcome | None = None, feedback: Callable | None = None
+    ) -> Tensor:
         """Return raw outputs (B, H, C, K)."""
         raw = self.context(self.features.encoder(inputs).flatten(1)).unflatten(-1, self.shape)
         return raw + (self.features.decoder(inputs) @ self.ahead).unflatten(-1, self.shape[1:])

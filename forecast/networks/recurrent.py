@@ -21,8 +21,9 @@ CELLS: dict[str, type[nn.RNNBase]] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.L
 class Recurrent(nn.Module):
     """A simple recurrent network, GRU or LSTM whose last state forecasts every step of the horizon.
 
-    The state after the last step of the context (of both directions, where there are two) becomes one vector per step
-    of the horizon; with what is known ahead of that step it gives the raw outputs. Every step sees the whole context.
+    The state after the last step of the context (of both directions, where there are two) becomes one vector
+    per step of the horizon; with what is known ahead of that step it gives the raw outputs. Every step sees
+    the whole context.
 
     Parameters
     ----------
@@ -43,9 +44,9 @@ class Recurrent(nn.Module):
 
     References
     ----------
-    Elman (1990), Finding structure in time; Hochreiter and Schmidhuber (1997), Long short-term memory; Cho et al.
-    (2014), Learning phrase representations using RNN encoder-decoder; Schuster and Paliwal (1997), Bidirectional
-    recurrent neural networks.
+    Elman (1990), Finding structure in time; Hochreiter and Schmidhuber (1997), Long short-term memory; Cho et
+    al. (2014), Learning phrase representations using RNN encoder-decoder; Schuster and Paliwal (1997),
+    Bidirectional recurrent neural networks.
     """
 
     def __init__(
@@ -77,8 +78,10 @@ class Recurrent(nn.Module):
         self.head = Head(sizes, summary=hidden_size * directions, decoder=self.features.decoder_width)
         initialise(self)
 
-    def forward(self, inputs: Inputs, teacher: Outcome | None = None, feedback: Callable | None = None) -> Tensor:
-        """Return raw outputs (B, H, C, K); the horizon is forecast at once, so neither teacher nor feedback is read."""
+    def forward(
+        self, inputs: Inputs, teacher: Outcome | None = None, feedback: Callable | None = None
+    ) -> Tensor:
+        """Return raw outputs (B, H, C, K), all steps at once: neither teacher nor feedback is read."""
         summary = self._summary(self.features.encoder(inputs), padding(inputs.observed))
         return self.head(self.dropout(summary), self.features.decoder(inputs))
 
@@ -90,7 +93,9 @@ class Recurrent(nn.Module):
             steps = torch.arange(encoded.shape[1], device=encoded.device)
             order = (steps + (encoded.shape[1] - lengths)[:, None]) % encoded.shape[1]  # (B, L)
             moved = encoded.gather(1, order[..., None].expand_as(encoded))
-            sequence = pack_padded_sequence(moved, lengths.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False)
+            sequence = pack_padded_sequence(
+                moved, lengths.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False
+            )
         else:
             sequence = encoded
         _, state = self.recurrent(sequence)

@@ -1,0 +1,294 @@
+"""A saved forecaster: bit-equal in another process, refused where damaged or foreign, never run."""
+
+from __future__ import annotations
+
+import builtins
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from frames import made_frame, made_roles
+from safetensors.numpy import load_file
+
+from forecast import Columns, Forecaster, Training, artifact
+from forecast.config import names
+from forecast.errors import ArtifactError, ConfigError
+
+FILES = ("forecaster.yaml", "encoding.json", "weights.safetensors", "panel.json", "panel.safetensors")
+CASES = [
+    *((model, "window", "quantile") for model in names("model")),
+    *(("gru", scaling, "quantile") for scaling in names("scaling")),
+    *(("gru", "window", loss) for loss in names("loss")),
+]
+
+
+@pytest.fixture(scope="module")
+def fitted() -> Forecaster:
+    return _fitted()
+
+
+@pytest.fixture
+def saved(fitted: Forecaster, tmp_path: Path) -> Path:
+    return fitted.save(tmp_path / "model")
+
+
+@pytest.mark.parametrize(("model", "scaling", "loss"), dict.fromkeys(CASES))
+def test_what_is_loaded_forecasts_bit_equal(model: str, scaling: str, loss: str, tmp_path: Path) -> None:
+    forecaster = _fitted(model, scaling=scaling, loss=loss)
+    loaded = Forecaster.load(forecaster.save(tmp_path / "model"))
+    pd.testing.assert_frame_equal(loaded.predict(), forecaster.predict(), check_exact=True)
+    newer = made_frame(series=3, seed=1)
+    pd.testing.assert_frame_equal(loaded.predict(newer), forecaster.predict(newer), check_exact=True)
+
+
+def test_another_process_loads_it_without_lightning(tmp_path: Path) -> None:
+    frame = made_frame(covariates=True)
+    is_future = frame.groupby("unique_id").cumcount() >= 57
+    history, future = frame[~is_future], frame[is_future]
+    forecaster = _fitted(frame=history, columns=Columns(**made_roles()))
+    forecaster.save(tmp_path / "model")
+    history.to_parquet(tmp_path / "history.parquet")
+    future.to_parquet(tmp_path / "future.parquet")
+    script = (
+        "import sys, pandas, torch\n"
+        "torch.set_num_threads(1)\n"
+        "from forecast import Forecaster\n"
+        "history, future = (pandas.read_parquet(f'{name}.parquet') for name in ('history', 'future'))\n"
+        "Forecaster.load('model').predict(history, future=future).to_parquet('forecast.parquet')\n"
+        "heavy = [name for name in ('lightning', 'hydra', 'matplotlib') if name in sys.modules]\n"
+        "sys.exit(f'prediction imports {heavy}' if heavy else 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    got = pd.read_parquet(tmp_path / "forecast.parquet")
+    pd.testing.assert_frame_equal(got, forecaster.predict(history, future=future), check_exact=True)
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        pd.date_range("2024-01-01", periods=60, freq="h", tz="America/New_York"),
+        pd.date_range("2024-01-01", periods=60, freq="MS").as_unit("ns"),
+        pd.bdate_range("2024-01-01", periods=60),
+        pd.RangeIndex(60),
+    ],
+    ids=["zoned", "months", "business", "integers"],
+)
+@pytest.mark.parametrize("gaps", ["mask", "rows"])
+def test_times_and_ids_come_back_as_they_were(times: pd.Index, gaps: Any, tmp_path: Path) -> None:
+    frame = made_frame().assign(ds=np.tile(times, 2), unique_id=np.repeat([7, 3], 60))
+    frame["ds"] = frame["ds"].astype(times.dtype)
+    forecaster = _fitted(frame=frame, columns=Columns(gaps=gaps))
+    loaded = Forecaster.load(forecaster.save(tmp_path / "model"))
+    pd.testing.assert_frame_equal(loaded.predict(), forecaster.predict(), check_exact=True)
+    assert (loaded.freq_, loaded.seasonality_) == (forecaster.freq_, forecaster.seasonality_)
+
+
+def test_parameters_come_back_and_can_be_fitted_again(fitted: Forecaster, saved: Path) -> None:
+    loaded = Forecaster.load(saved)
+    for name in (
+        "horizon",
+        "context_length",
+        "freq",
+        "seasonality",
+        "training",
+        "accelerator",
+        "seed",
+        "progress",
+    ):
+        assert getattr(loaded, name) == getattr(fitted, name), name
+    again = loaded.fit(made_frame()).predict()
+    pd.testing.assert_frame_equal(again, fitted.predict(), check_exact=True)
+    loaded.save(saved)
+    pd.testing.assert_frame_equal(Forecaster.load(saved).predict(), again, check_exact=True)
+
+
+def test_numbers_of_numpy_are_saved_as_plain_numbers(tmp_path: Path) -> None:
+    levels = {"_target_": "forecast.losses.Quantile", "levels": list(np.array([0.1, 0.9]))}
+    loaded = Forecaster.load(_fitted(horizon=np.int64(2), loss=levels).save(tmp_path / "model"))
+    assert loaded.horizon == 2 and type(loaded.horizon) is int
+    assert loaded.levels() == (0.1, 0.5, 0.9)
+
+
+def test_only_yaml_json_and_safetensors_are_written(saved: Path) -> None:
+    assert sorted(path.name for path in saved.iterdir()) == sorted([*FILES, "checksums.json"])
+    for path in saved.iterdir():
+        if path.suffix == ".safetensors":
+            load_file(path)
+        else:
+            yaml.safe_load(path.read_text())  # JSON is YAML
+
+
+@pytest.mark.parametrize("name", [*FILES, "checksums.json"])
+def test_damage_is_found_and_named(saved: Path, name: str) -> None:
+    content = bytearray((saved / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (saved / name).write_bytes(content)
+    with pytest.raises(ArtifactError, match="damaged|not whole"):
+        Forecaster.load(saved)
+
+
+@pytest.mark.parametrize("name", [*FILES[1:], "checksums.json"])
+def test_a_missing_file_is_named(saved: Path, name: str) -> None:
+    (saved / name).unlink()
+    with pytest.raises(ArtifactError, match=f"not whole.*{name}"):
+        Forecaster.load(saved)
+
+
+def test_a_folder_without_a_forecaster_is_refused(tmp_path: Path, fitted: Forecaster) -> None:
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(FileNotFoundError, match=r"no saved forecaster.*forecaster\.yaml is missing"):
+            Forecaster.load(folder)
+    (tmp_path / "thesis.txt").write_text("irreplaceable")
+    with pytest.raises(ArtifactError, match="is no saved forecaster. Choose another folder"):
+        fitted.save(tmp_path)
+    assert (tmp_path / "thesis.txt").read_text() == "irreplaceable"
+
+
+def test_a_newer_format_says_so_whatever_else_it_holds(saved: Path) -> None:
+    _forge(saved, format=2)
+    with pytest.raises(ArtifactError, match="format 2.*reads 1.*Upgrade"):
+        Forecaster.load(saved)
+    (saved / "encoding.json").unlink()
+    with pytest.raises(ArtifactError, match="format 2"):
+        Forecaster.load(saved)
+
+
+@pytest.mark.parametrize(
+    "head", ["", "- 1\n- 2", "format: 1", "just text", "format: !!python/object/apply:os.getcwd []"]
+)
+def test_foreign_settings_are_refused(saved: Path, head: str) -> None:
+    (saved / "forecaster.yaml").write_text(head)
+    _sign(saved)
+    with pytest.raises(ArtifactError):
+        Forecaster.load(saved)
+
+
+@pytest.mark.parametrize("group", ["model", "loss", "scaling"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        "os.system",
+        "builtins.eval",
+        "torch.nn.Linear",
+        "subprocess.Popen",
+        "forecast.artifact.save",
+        "forecast.networks.recurrent.nn.Linear",
+        "forecast.networks.recurrent.initialise",
+        "forecast.losses_of_mine.Loss",
+        "forecast.networks.antigravity.Network",
+        "",
+        None,
+        ["os.system"],
+    ],
+)
+def test_a_hostile_class_is_refused_and_nothing_runs(
+    saved: Path, group: str, target: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = yaml.safe_load((saved / "forecaster.yaml").read_text())
+    parameters = head["parameters"]
+    parameters[group] = {"_target_": target, "command": "touch hacked", "args": ["touch", "hacked"]}
+    _forge(saved, parameters=parameters)
+    imported = set(sys.modules)
+    for owner, name in ((os, "system"), (builtins, "eval"), (subprocess, "Popen")):
+        monkeypatch.setattr(owner, name, _refuse_to_run)
+    with pytest.raises(ConfigError, match=rf"is no {group}"):
+        Forecaster.load(saved)
+    assert not {name for name in set(sys.modules) - imported if not name.startswith("forecast.")}
+
+
+def test_settings_that_are_no_parameters_are_refused(saved: Path) -> None:
+    head = yaml.safe_load((saved / "forecaster.yaml").read_text())
+    _forge(saved, parameters={**head["parameters"], "callbacks": ["os.system"]})
+    with pytest.raises(ArtifactError, match="callbacks"):
+        Forecaster.load(saved)
+
+
+def test_weights_of_another_network_are_refused(saved: Path) -> None:
+    head = yaml.safe_load((saved / "forecaster.yaml").read_text())
+    head["parameters"]["model"]["hidden_size"] = 8
+    _forge(saved, parameters=head["parameters"])
+    with pytest.raises(ArtifactError, match="weights do not fit"):
+        Forecaster.load(saved)
+
+
+@pytest.mark.parametrize("fails", ["first write", "third write", "move"])
+def test_saving_over_a_forecaster_is_whole_or_not_at_all(
+    saved: Path, fitted: Forecaster, fails: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = _fitted("lstm")
+    writes = []
+
+    def write(path: Path, content: bytes) -> int:
+        writes.append(path)
+        if len(writes) == {"first write": 1, "third write": 3, "move": 0}[fails]:
+            raise OSError("disk full")
+        return original(path, content)
+
+    def move(path: Path, target: Path) -> Path:
+        if Path(target) == saved and path.name.endswith(".part"):
+            raise OSError("disk full")
+        return original_move(path, target)
+
+    original, original_move = Path.write_bytes, Path.rename
+    monkeypatch.setattr(Path, "write_bytes", write)
+    if fails == "move":
+        monkeypatch.setattr(Path, "rename", move)
+    with pytest.raises(OSError, match="disk full"):
+        other.save(saved)
+    monkeypatch.undo()
+    assert [path.name for path in saved.parent.iterdir()] == ["model"]
+    pd.testing.assert_frame_equal(Forecaster.load(saved).predict(), fitted.predict(), check_exact=True)
+    other.save(saved)
+    assert [path.name for path in saved.parent.iterdir()] == ["model"]
+    pd.testing.assert_frame_equal(Forecaster.load(saved).predict(), other.predict(), check_exact=True)
+
+
+def test_a_moved_folder_still_loads(saved: Path, fitted: Forecaster, tmp_path: Path) -> None:
+    shutil.copytree(saved, tmp_path / "else" / "where")
+    shutil.rmtree(saved)
+    loaded = Forecaster.load(str(tmp_path / "else" / "where"))
+    pd.testing.assert_frame_equal(loaded.predict(), fitted.predict(), check_exact=True)
+
+
+def test_what_is_not_plain_cannot_be_saved_and_says_why(tmp_path: Path) -> None:
+    forecaster = _fitted()
+    forecaster.accelerator = {"accelerator": "cpu", "plugins": [object()]}
+    with pytest.raises(ArtifactError, match="not plain data"):
+        forecaster.save(tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_format_is_the_one_that_this_version_reads() -> None:
+    assert artifact.FORMAT == 1
+
+
+def _fitted(model: str = "gru", frame: pd.DataFrame | None = None, **settings: Any) -> Forecaster:
+    training = Training(steps=2, batch_size=8)
+    quick = {"horizon": 3, "context_length": 6, "training": training, "accelerator": "cpu", "progress": False}
+    return Forecaster(model, **{**quick, **settings}).fit(made_frame() if frame is None else frame)
+
+
+def _forge(folder: Path, **changes: Any) -> None:
+    """Change the settings and make the checksums fit, as an attacker would."""
+    head = yaml.safe_load((folder / "forecaster.yaml").read_text())
+    (folder / "forecaster.yaml").write_text(yaml.safe_dump({**head, **changes}))
+    _sign(folder)
+
+
+def _sign(folder: Path) -> None:
+    sums = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES}
+    (folder / "checksums.json").write_text(json.dumps(sums))
+
+
+def _refuse_to_run(*args: Any, **kwargs: Any) -> None:
+    pytest.fail(f"code of the artifact was run: {args}, {kwargs}")

@@ -1,0 +1,327 @@
+"""Windows are what a plain loop would cut, and know nothing of what comes after their origin."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from frames import made_frame, made_roles
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from forecast.batch import Inputs, Outcome
+from forecast.data.columns import Columns
+from forecast.data.encoding import Encoding
+from forecast.data.panel import Panel
+from forecast.data.windows import TrainingWindows, Windows, split_ends
+from forecast.errors import DataError
+
+ROLES = Columns(**made_roles())
+quick = settings(max_examples=50, deadline=None, derandomize=True)
+
+
+def _ragged(seed: int = 0, *, covariates: bool = True, freq: str = "D") -> pd.DataFrame:
+    """Return three series of 30, 9 and 21 rows with gaps, missing values and an unseen category."""
+    random = np.random.default_rng(seed)
+    frame = made_frame(series=3, rows=30, seed=seed, covariates=covariates, freq=freq)
+    number, step = frame["unique_id"].str[1:].astype(int), frame.groupby("unique_id").cumcount()
+    frame = frame[step < np.array([30, 9, 21])[number]]
+    frame = frame[(random.random(len(frame)) > 0.15) | (step.reindex(frame.index) == 0)]
+    frame.loc[random.random(len(frame)) < 0.1, "y"] = np.nan
+    if covariates:
+        frame.loc[random.random(len(frame)) < 0.1, "temp"] = np.nan
+        frame.loc[random.random(len(frame)) < 0.1, "mood"] = None
+    return frame
+
+
+def _windows(panel: Panel, *, context: int, horizon: int, encoding: Encoding | None = None) -> Windows:
+    return Windows(panel, encoding or Encoding.fit(panel), context_length=context, horizon=horizon)
+
+
+def _all_origins(panel: Panel) -> tuple[np.ndarray, np.ndarray]:
+    series = np.repeat(np.arange(len(panel.ids)), panel.lengths)
+    return series, np.arange(len(series)) - panel.offsets[series] + 1
+
+
+def _looped(
+    windows: Windows, encoding: Encoding, series: np.ndarray, ends: np.ndarray
+) -> tuple[Inputs, Outcome]:
+    """Cut the same windows one step of one window at a time."""
+    panel, length, total = windows.panel, windows.context_length, windows.context_length + windows.horizon
+    steps = len(panel.target)
+    past, known = encoding.encode(panel.past, steps), encoding.encode(panel.known, steps)
+    static = encoding.encode(panel.static, len(panel.ids))
+    shapes = {"target": 1, "observed": 1, "past": 2 * past.numbers.shape[1], "known": known.numbers.shape[1]}
+    shapes |= {"past_codes": past.codes.shape[1], "known_codes": known.codes.shape[1]}
+    out = {name: np.zeros((len(series), total, width)) for name, width in shapes.items()}
+    for row, (number, end) in enumerate(zip(series, ends, strict=True)):
+        for column in range(total):
+            step = end - length + column
+            if not 0 <= step < panel.lengths[number]:
+                continue
+            at = panel.offsets[number] + step
+            if np.isfinite(panel.target[at]):
+                out["target"][row, column], out["observed"][row, column] = panel.target[at], 1
+            seen = np.isfinite(past.numbers[at])
+            out["past"][row, column] = [*np.where(seen, past.numbers[at], 0), *seen]
+            out["known"][row, column] = np.where(np.isfinite(known.numbers[at]), known.numbers[at], 0)
+            out["past_codes"][row, column], out["known_codes"][row, column] = past.codes[at], known.codes[at]
+    inputs = Inputs(
+        target=out["target"][:, :length],
+        observed=out["observed"][:, :length],
+        past=out["past"][:, :length],
+        known=out["known"],
+        static=static.numbers[series],
+        past_codes=out["past_codes"][:, :length],
+        known_codes=out["known_codes"],
+        static_codes=static.codes[series],
+        series=encoding.numbers_of(panel.ids)[series],
+        position=panel.positions(series, ends - 1),
+    )
+    return inputs, Outcome(out["target"][:, length:], out["observed"][:, length:])
+
+
+def _assert_equal(found: tuple[torch.Tensor, ...], wanted: tuple) -> None:
+    for name, one, other in zip(found._fields, found, wanted, strict=True):  # type: ignore[attr-defined]
+        assert tuple(one.shape) == tuple(other.shape), name
+        np.testing.assert_array_equal(one.numpy(), np.asarray(other), err_msg=name)
+
+
+def _batch(windows: Windows, series: np.ndarray, ends: np.ndarray) -> tuple[Inputs, Outcome]:
+    return windows.batch(torch.as_tensor(series), torch.as_tensor(ends))
+
+
+@quick
+@given(
+    seed=st.integers(0, 999),
+    context=st.integers(1, 12),
+    horizon=st.integers(1, 12),
+    covariates=st.booleans(),
+    gaps=st.sampled_from(["mask", "rows"]),
+)
+def test_a_batch_is_what_a_loop_cuts(
+    seed: int, context: int, horizon: int, covariates: bool, gaps: str
+) -> None:
+    roles = made_roles() if covariates else {}
+    panel = Panel.from_frame(_ragged(seed, covariates=covariates), Columns(gaps=gaps, **roles), freq="D")
+    encoding = Encoding.fit(panel.until(panel.lengths // 2))  # series and categories that it never saw
+    windows = _windows(panel, context=context, horizon=horizon, encoding=encoding)
+    origins = _all_origins(panel)
+    for found, wanted in zip(_batch(windows, *origins), _looped(windows, encoding, *origins), strict=True):
+        _assert_equal(found, wanted)
+
+
+def test_known_covariates_reach_past_the_last_target() -> None:
+    frame = made_frame(rows=20, covariates=True)
+    is_past = frame.groupby("unique_id").cumcount() < 15
+    panel = Panel.from_frame(frame[is_past], ROLES, future=frame[~is_past])
+    windows = _windows(panel, context=6, horizon=5)
+    inputs, outcome = _batch(windows, np.array([0, 1]), panel.ends)
+    assert outcome.observed.sum() == 0
+    assert (inputs.known_codes[:, 6:] > 0).all()
+    mean, deviation = Encoding.fit(panel).statistics["price"]
+    ahead = frame[~is_past]["price"].to_numpy().reshape(2, 5)
+    np.testing.assert_allclose(
+        inputs.known[:, 6:, 0].numpy(), (ahead - mean) / deviation, rtol=1e-4, atol=1e-5
+    )
+
+
+def test_left_padding_is_zero_and_unobserved() -> None:
+    panel = Panel.from_frame(made_frame(rows=10))
+    inputs, outcome = _batch(_windows(panel, context=8, horizon=3), np.array([1, 1]), np.array([2, 9]))
+    assert inputs.observed[:, :, 0].tolist() == [[0] * 6 + [1] * 2, [1] * 8]
+    assert (inputs.target[0, :6] == 0).all()
+    assert outcome.observed[:, :, 0].tolist() == [[1, 1, 1], [1, 0, 0]]
+    assert (outcome.target[1, 1:] == 0).all()
+
+
+@pytest.mark.parametrize("poison", [np.nan, 1e9])
+def test_nothing_after_the_origin_changes_inputs(poison: float) -> None:
+    frame = _ragged(freq="h")
+    panel = Panel.from_frame(frame, ROLES, freq="h")
+    ends = np.maximum(panel.lengths * 2 // 3, 1)
+    last = panel.stamps(np.arange(3), ends - 1)
+    poisoned = frame.copy()
+    after = poisoned["ds"].to_numpy() > last[poisoned["unique_id"].str[1:].astype(int)]
+    poisoned.loc[after, ["y", "temp"]] = poison
+    poisoned.loc[after, "mood"] = "poison"
+    batches = []
+    for table in (frame, poisoned):
+        whole = Panel.from_frame(table, ROLES, freq="h")
+        windows = _windows(whole, context=7, horizon=4, encoding=Encoding.fit(whole.until(ends)))
+        batches.append(_batch(windows, np.arange(3), ends))
+    _assert_equal(batches[0][0], batches[1][0])
+    assert not torch.equal(batches[0][1].target, batches[1][1].target)
+
+
+def test_absent_covariates_are_zero_wide() -> None:
+    inputs, _ = _batch(
+        _windows(Panel.from_frame(made_frame()), context=8, horizon=3), np.array([0]), np.array([20])
+    )
+    widths = {name: tuple(getattr(inputs, name).shape) for name in inputs._fields}
+    assert widths["past"] == widths["past_codes"] == (1, 8, 0)
+    assert widths["known"] == widths["known_codes"] == (1, 11, 0)
+    assert widths["static"] == widths["static_codes"] == (1, 0)
+    empty = _batch(
+        _windows(Panel.from_frame(made_frame()), context=8, horizon=3), np.arange(0), np.arange(0)
+    )[0]
+    assert (empty.target.shape, empty.past.shape) == ((0, 8, 1), (0, 8, 0))
+
+
+def test_sizes_are_those_of_the_batches() -> None:
+    windows = _windows(Panel.from_frame(_ragged(), ROLES), context=6, horizon=4)
+    sizes = windows.sizes(season=7, outputs=9)
+    inputs, _ = _batch(windows, np.array([0]), np.array([8]))
+    assert (sizes.past, sizes.known, sizes.static) == tuple(
+        getattr(inputs, n).shape[-1] for n in ("past", "known", "static")
+    )
+    assert (sizes.past_cardinalities, sizes.known_cardinalities, sizes.static_cardinalities) == (
+        (4,),
+        (3,),
+        (3,),
+    )
+    assert (sizes.series, sizes.season, sizes.outputs, sizes.context_length, sizes.horizon) == (4, 7, 9, 6, 4)
+
+
+def _drawn(
+    panel: Panel, *, context: int, horizon: int, seed: int = 0, batch: int = 64, steps: int = 40
+) -> set:
+    """Return every window drawn, as (series number, steps known)."""
+    windows = _windows(panel, context=context, horizon=horizon)
+    draws = TrainingWindows(windows, batch_size=batch, seed=seed, steps=steps)
+    first = panel.positions(np.arange(len(panel.ids)), np.zeros(len(panel.ids), int))
+    found = set()
+    for inputs, outcome in draws:
+        assert inputs.target.shape == (batch, context, 1)
+        assert outcome.target.shape == (batch, horizon, 1)
+        numbers = inputs.series.numpy() - 1
+        found |= set(
+            zip(numbers.tolist(), (inputs.position.numpy() - first[numbers] + 1).tolist(), strict=True)
+        )
+    return found
+
+
+def test_every_admissible_window_is_drawn_and_no_other() -> None:
+    parts = [
+        made_frame(series=1, rows=rows).assign(unique_id=f"s{i}") for i, rows in enumerate([30, 12, 4, 3, 9])
+    ]
+    panel = Panel.from_frame(pd.concat(parts))
+    context, horizon = 6, 3
+    wanted = set()
+    for number, rows in enumerate(panel.lengths):
+        room = rows - horizon
+        shortest = context if room >= 2 * context else max(room // 2, 1)
+        wanted |= {(number, end) for end in range(shortest, room + 1)}
+    assert _drawn(panel, context=context, horizon=horizon) == wanted
+    windows = _windows(panel, context=context, horizon=horizon)
+    assert TrainingWindows(windows, batch_size=1, seed=0, steps=1).count == len(wanted)
+
+
+def test_draws_are_a_pure_function_of_seed_and_step() -> None:
+    windows = _windows(Panel.from_frame(_ragged(), ROLES), context=6, horizon=3)
+    draws = TrainingWindows(windows, batch_size=32, seed=3, steps=6)
+    whole = list(draws)
+    torch.manual_seed(99)
+    resumed = TrainingWindows(windows, batch_size=32, seed=3, steps=6, start=4)
+    assert (len(draws), len(resumed)) == (6, 2)
+    for one, other in zip([*whole[4:], draws.draw(2)], [*resumed, whole[2]], strict=True):
+        _assert_equal(one[0], other[0])
+        _assert_equal(one[1], other[1])
+    assert not torch.equal(whole[0][0].target, whole[1][0].target)
+    another = TrainingWindows(windows, batch_size=32, seed=4, steps=6).draw(0)
+    assert not torch.equal(whole[0][0].target, another[0].target)
+
+
+def test_drawing_leaves_the_global_random_state_alone() -> None:
+    draws = TrainingWindows(
+        _windows(Panel.from_frame(made_frame()), context=6, horizon=3), batch_size=4, seed=0, steps=2
+    )
+    before = torch.get_rng_state()
+    list(draws)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_a_panel_too_short_to_train_on_is_refused_by_name() -> None:
+    frame = pd.concat(
+        [made_frame(series=1, rows=5), made_frame(series=1, rows=7).assign(unique_id="longest")]
+    )
+    windows = _windows(Panel.from_frame(frame), context=4, horizon=7)
+    with pytest.raises(
+        DataError, match="the longest, 'longest', has 7 steps, and a horizon of 7 needs at least 8"
+    ):
+        TrainingWindows(windows, batch_size=4, seed=0, steps=1)
+
+
+def _spans(ends: np.ndarray, lengths: np.ndarray, horizon: int) -> None:
+    """Hold what every split must: no overlap, no end beyond the data."""
+    assert ends.dtype == np.int64
+    assert (ends >= 0).all()
+    assert (ends <= lengths).all()
+    for early, late in zip(ends[:-1], ends[1:], strict=True):
+        has_truth = (early > 0) & (late < lengths)
+        assert (late - early >= horizon)[has_truth].all()
+
+
+@pytest.mark.parametrize("freq", ["D", "h", "B", "MS", "1"])
+def test_a_calendar_split_has_one_cutoff_for_all(freq: str) -> None:
+    frame = made_frame(series=3, rows=30, freq=freq)
+    step = frame.groupby("unique_id").cumcount()
+    frame = frame[~((frame.unique_id == "s1") & (step >= 22)) & ~((frame.unique_id == "s2") & (step < 20))]
+    panel = Panel.from_frame(frame, freq=freq)
+    ends = split_ends(panel, horizon=4, windows=3, split="calendar")
+    # cutoffs after 18, 22 and 26 steps; s1 ends after 22, s2 begins after 20
+    assert ends.tolist() == [[18, 18, 0], [22, 22, 2], [26, 22, 6]]
+    _spans(ends, panel.lengths, 4)
+
+
+@pytest.mark.parametrize("freq", ["D", "1"])
+@pytest.mark.parametrize("gaps", ["mask", "rows"])
+def test_a_split_by_series_counts_back_from_each_end(freq: str, gaps: str) -> None:
+    frame = made_frame(series=3, rows=30, freq=freq)
+    step = frame.groupby("unique_id").cumcount()
+    frame = frame[~((frame.unique_id == "s1") & (step >= 9)) & ~((frame.unique_id == "s2") & (step < 20))]
+    panel = Panel.from_frame(frame, Columns(gaps=gaps), freq=freq)
+    ends = split_ends(panel, horizon=4, windows=3, split="series_end")
+    assert ends.tolist() == [[18, 0, 0], [22, 1, 2], [26, 5, 6]]
+    _spans(ends, panel.lengths, 4)
+
+
+def test_rows_that_some_series_lack_never_make_spans_overlap() -> None:
+    frame = made_frame(series=2, rows=40, freq="B")
+    frame = frame.drop(index=[66, 70, 71, 74])  # of s1
+    panel = Panel.from_frame(frame, Columns(gaps="rows"))
+    ends = split_ends(panel, horizon=5, windows=3, split="calendar")
+    assert ends[:, 0].tolist() == [25, 30, 35]
+    # s1 has 36 rows: 31 of them by the last cutoff; the earlier origins give way
+    assert ends[:, 1].tolist() == [21, 26, 31]
+    _spans(ends, panel.lengths, 5)
+
+
+@quick
+@given(
+    seed=st.integers(0, 999),
+    horizon=st.integers(1, 12),
+    windows=st.integers(1, 5),
+    split=st.sampled_from(["calendar", "series_end"]),
+    gaps=st.sampled_from(["mask", "rows"]),
+)
+def test_held_back_spans_never_overlap(seed: int, horizon: int, windows: int, split: str, gaps: str) -> None:
+    panel = Panel.from_frame(_ragged(seed, covariates=False), Columns(gaps=gaps), freq="D")
+    ends = split_ends(panel, horizon=horizon, windows=windows, split=split)  # type: ignore[arg-type]
+    assert ends.shape == (windows, 3)
+    _spans(ends, panel.lengths, horizon)
+
+
+def test_future_rows_are_no_part_of_a_split() -> None:
+    frame = made_frame(rows=20, freq="B", covariates=True)
+    is_past = frame.groupby("unique_id").cumcount() < 15
+    for gaps in ("mask", "rows"):
+        columns = Columns(gaps=gaps, **made_roles())
+        panel = Panel.from_frame(frame[is_past], columns, future=frame[~is_past])
+        assert split_ends(panel, horizon=4, windows=2, split="calendar").tolist() == [[7, 7], [11, 11]]
+
+
+def test_an_unknown_split_is_refused() -> None:
+    with pytest.raises(ValueError, match="split is calendar or series_end, got 'random'"):
+        split_ends(Panel.from_frame(made_frame()), horizon=2, windows=1, split="random")  # type: ignore[arg-type]
