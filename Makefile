@@ -17,7 +17,7 @@ help:
 install: $(READY)
 
 demo: $(READY)
-	$(BIN)/forecast train +experiment=demo
+	$(BIN)/forecast train experiment=demo
 
 test: $(READY)
 	$(BIN)/python -m pytest -m "not slow"

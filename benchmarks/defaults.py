@@ -24,18 +24,21 @@ from forecast.evaluation.holdout import evaluate
 
 TEST, WINDOWS = 3, 8
 PUBLIC = {"temps": 14, "aus_retail": 12, "nn5_daily": 28, "stocks_daily": 20, "exchange_rate": 30}
+GRU = {"_target_": "forecast.networks.recurrent.Recurrent", "cell": "gru"}
 SETTINGS: dict[str, dict] = {
     "default": {},
-    "steps 150": {"steps": 150},
-    "steps 300": {"steps": 300},
-    "last": {"scaling": "last"},
-    "last, steps 150": {"scaling": "last", "steps": 150},
-    "last, steps 300": {"scaling": "last", "steps": 300},
-    "last, average": {"scaling": "last", "weight_averaging": 0.98},
-    "last, rate 0.002": {"scaling": "last", "learning_rate": 0.002},
-    "last, context x 2": {"scaling": "last", "context": 2},
-    "last, lstm": {"scaling": "last", "model": "lstm"},
-    "last, bigru": {"scaling": "last", "model": "bigru"},
+    "steps 200": {"steps": 200},
+    "steps 800": {"steps": 800},
+    "rate 0.0025": {"learning_rate": 0.0025},
+    "average": {"weight_averaging": 0.98},
+    "dropout 0": {"model": {**GRU, "dropout": 0.0}},
+    "dropout 0.2": {"model": {**GRU, "dropout": 0.2}},
+    "dropout 0.4": {"model": {**GRU, "dropout": 0.4}},
+    "width 32": {"model": {**GRU, "hidden_size": 32}},
+    "context x 2": {"context": 2},
+    "window": {"scaling": "window"},
+    "lstm": {"model": "lstm"},
+    "bigru": {"model": "bigru"},
     "linear": {"model": "linear"},
 }
 
@@ -79,7 +82,7 @@ def panels(names: list[str]):
 
 def scored(span: Panel, ends: np.ndarray, horizon: int, setting: dict, seed: int) -> pd.DataFrame:
     options = dict(setting)
-    model, loss, scaling = options.pop("model", "gru"), options.pop("loss", "quantile"), options.pop("scaling", "window")
+    model, loss, scaling = options.pop("model", "gru"), options.pop("loss", "quantile"), options.pop("scaling", "last")
     longer = options.pop("context", None)
     context = None if longer is None else longer * min(512, max(2 * span.season, 2 * horizon, 16))
     forecaster = Forecaster(

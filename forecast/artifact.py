@@ -58,7 +58,8 @@ class _Dumper(yaml.SafeDumper):
     """Writes plain values, and numbers of numpy as plain numbers."""
 
 
-_Dumper.add_multi_representer(np.generic, lambda dumper, value: dumper.represent_data(value.item()))
+for _number in (np.integer, np.floating, np.bool_):
+    _Dumper.add_multi_representer(_number, lambda dumper, value: dumper.represent_data(value.item()))
 
 
 def save(
@@ -121,7 +122,9 @@ def load(path: Path) -> Saved:
     files = _checked_files(path)
     try:
         head = yaml.safe_load(files[SETTINGS])
-        sizes = {name: tuple(v) if isinstance(v, list) else v for name, v in head["sizes"].items()}
+        sizes: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in head["sizes"].items()
+        }
         return Saved(
             parameters=head["parameters"],
             fitted=head["fitted"],

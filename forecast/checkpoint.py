@@ -1,4 +1,4 @@
-"""Checkpoints of a training: they resume the run that wrote them, bit-equal on the same machine, and nothing else."""
+"""Checkpoints of a training: they resume the run that wrote them, bit-equal, and nothing else."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ FILE = "last.ckpt"
 class Checkpoints(Callback):
     """Write the state of a training every so many steps, and at its end: tensors and plain values only.
 
-    Batches, dropout and schedule are functions of the step, so the step, the weights, the optimiser's moments and what
-    the other callbacks have seen are all there is to a state.
+    Batches, dropout and schedule are functions of the step, so the step, the weights, the optimiser's moments
+    and what the other callbacks have seen are all there is to a state.
 
     Parameters
     ----------
@@ -51,9 +51,7 @@ class Checkpoints(Callback):
             return None
         return state
 
-    def on_train_batch_start(
-        self, trainer: pl.Trainer, pl_module: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
         """Write before a step, when the validation after the last one is done."""
         if pl_module.done > pl_module.start and pl_module.done % self.every == 0:
             self._write(trainer, pl_module, finished=False)

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from difflib import get_close_matches
+from pathlib import Path
 
 from forecast.errors import ArtifactError, ConfigError, DataError, unknown_name
 
@@ -15,6 +16,7 @@ forecast trains recurrent neural networks on tables of time series, beside simpl
   forecast train    data=sales model=gru horizon=12       score, fit, save, forecast, report
   forecast train    data.path=my.csv data.columns.target=price data.columns.time=date horizon=7
   forecast train -m model=rnn,gru,lstm horizon=7,14       one run for each combination
+  forecast train    resume=FOLDER                         go on with a run that was interrupted
   forecast predict  run=FOLDER data.path=newer.csv        forecast with a saved run
 
   forecast JOB --help      groups, names and settings of a job
@@ -34,7 +36,12 @@ def main() -> None:
     if job not in JOBS:
         _stop(unknown_name("job", job, JOBS))
     debug = "--debug" in rest
-    sys.argv = [sys.argv[0], *_completed([word for word in rest if word != "--debug"])]
+    words = [word for word in rest if word != "--debug"]
+    try:
+        words = _resumed(words) if job == "train" else words
+    except ConfigError as error:
+        _stop(str(error))
+    sys.argv = [sys.argv[0], *(_completed(words) if job == "train" else words)]
     _run(job, debug=debug)
 
 
@@ -42,11 +49,39 @@ def _completed(words: list[str]) -> list[str]:
     """Choose data=table where a path is given and no data set: a table of the user's own has no roles."""
     names_path = any(re.match(r"\+*data\.path=", word) for word in words)
     names_data = any(re.match(r"\+*data=", word) for word in words)
-    return [*words, "data=table"] if names_path and not names_data and "run=" not in " ".join(words) else words
+    return [*words, "data=table"] if names_path and not names_data else words
+
+
+def _resumed(words: list[str]) -> list[str]:
+    """Return the words of the run that resume= names: its settings and its folder."""
+    named = [word.removeprefix("resume=") for word in words if word.startswith("resume=")]
+    if not named:
+        return words
+    other = [word for word in words if not word.startswith(("resume=", "progress="))]
+    if other:
+        raise ConfigError(
+            f"resume=FOLDER goes on with the settings of that run; {other[0]!r} cannot be added. Leave it "
+            "out (progress= alone may be given), or train anew without resume=."
+        )
+    folder = Path(named[-1])
+    kept = folder / ".hydra" / "overrides.yaml"
+    if not kept.is_file():
+        raise ConfigError(
+            f"there is no run in '{folder}' (.hydra/overrides.yaml is missing). "
+            "resume= takes a folder that forecast train wrote."
+        )
+    import yaml
+
+    settings = yaml.safe_load(kept.read_text(encoding="utf-8"))
+    quoted = str(folder.resolve()).replace("\\", "\\\\").replace("'", "\\'")
+    new = [word for word in words if word.startswith("progress=")]
+    return [*settings, *new, f"hydra.run.dir='{quoted}'"]
 
 
 def _run(job: str, *, debug: bool) -> None:
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing, so that the message below is the only one
+    os.environ["HYDRA_FULL_ERROR"] = (
+        "1"  # Hydra raises instead of printing: the message below is the only one
+    )
     import hydra
     from hydra.errors import HydraException
     from omegaconf import DictConfig
@@ -55,17 +90,24 @@ def _run(job: str, *, debug: bool) -> None:
     from forecast.config import conf_folder
     from forecast.schema import register
 
-    refused = (DataError, ConfigError, ArtifactError, HydraException, OmegaConfBaseException, OSError)
+    # Our own errors are ValueErrors, as are those of torch and scikit-learn about a setting.
+    refused = (ValueError, HydraException, OmegaConfBaseException, OSError)
+    words = sys.argv[1:]
 
     def task(config: DictConfig) -> None:
-        from forecast.jobs import JOBS as run_job  # torch, pandas and the rest load only once the settings are right
+        from forecast import jobs  # torch, pandas and the rest load only once the settings are right
 
+        sys.argv = [sys.argv[0], job, *words]  # Lightning starts the processes of further devices with these
         try:
-            run_job[job](config)
+            jobs.JOBS[job](config)
         except refused as error:  # caught in here, since Hydra adds a line of its own
             if debug:
                 raise
             _stop(_message(job, error))
+        except (KeyboardInterrupt, SystemExit) as stop:  # Lightning turns Ctrl-C into an exit of its own
+            if isinstance(stop, SystemExit) and not isinstance(stop.__context__, KeyboardInterrupt):
+                raise
+            sys.exit(130)
 
     register()
     try:
@@ -74,26 +116,34 @@ def _run(job: str, *, debug: bool) -> None:
         if debug:
             raise
         _stop(_message(job, error))
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def _message(job: str, error: Exception) -> str:
     """Return what went wrong in one message, with the nearest names that there are."""
+    if isinstance(error, (DataError, ConfigError, ArtifactError)):
+        return str(error)
     text = f"{error}\n{error.__cause__ or ''}".strip()
-    group = re.search(r"Could not find '(\w+)/([^']*)'", text)
+    group = re.search(r"Could not (?:find|load) '(\w+)/([^']*)'", text)
     if group:
         from forecast.config import names
-        return unknown_name(*group.groups(), names(group[1]))
+
+        return unknown_name(group[1], group[2], names(group[1]))
     key = re.search(r"Could not override '([^']*)'|Key '([^']*)' (?:is )?not in", text)
     if key:
         every = _keys(job)
         nearest = get_close_matches(key[1] or key[2], every, n=5, cutoff=0.4) or every
         return f"{unknown_name('setting', key[1] or key[2], nearest)} All of them: forecast {job} --help."
+    half = re.search(r"Error parsing override '([^']*)'\s+(.*)", text)
+    if half:
+        quoting = """A value with = , : or brackets is quoted twice: 'NAME="VALUE"'."""
+        return f"{half[1]!r} cannot be read as NAME=VALUE ({half[2]}). {quoting}"
     missing = re.search(r"Missing mandatory value: (\S+)", text)
     if missing:
         return f"{missing[1]} is not set. Add {missing[1]}=VALUE."
-    value = re.search(
-        r"(?s)Value '(.*?)' (?:of type '\w+' could not be converted to|is not a valid) (\w+).*?full_key: (\S+)", text
-    )
+    wrong_type = r"Value '(.*?)' (?:of type '\w+' could not be converted to|is not a valid) (\w+)"
+    value = re.search(rf"(?s){wrong_type}.*?full_key: (\S+)", text)
     if value:
         return f"{value[3]} is of kind {value[2].lower()}, got {value[1]!r}."
     return text
@@ -114,12 +164,12 @@ def _keys(job: str) -> list[str]:
     def walk(node: DictConfig, prefix: str) -> list[str]:
         found = []
         for name in node:
-            key = f"{prefix}{name}"
+            key = f"{prefix}{name!s}"
             child = node._get_node(name)
-            if isinstance(child, DictConfig) and not OmegaConf.is_missing(node, name) and not child._is_none():
-                found += walk(child, f"{key}.")
-            else:
+            if not isinstance(child, DictConfig) or OmegaConf.is_missing(node, name) or child._is_none():
                 found.append(key)
+            else:
+                found += [*([] if prefix else [key]), *walk(child, f"{key}.")]
         return found
 
     return walk(settings, "")

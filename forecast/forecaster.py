@@ -16,9 +16,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from forecast import artifact
-from forecast.batch import Inputs, Outcome
+from forecast.batch import Inputs, Outcome, Sizes
 from forecast.config import Setting, build, read, settings
-from forecast.data.calendar import Freq
 from forecast.data.columns import Columns
 from forecast.data.encoding import Encoding
 from forecast.data.panel import Panel
@@ -94,7 +93,7 @@ class Forecaster(BaseEstimator):
         seasonality: int | None = None,
         columns: Columns | None = None,
         loss: Setting = "quantile",
-        scaling: Setting = "window",
+        scaling: Setting = "last",
         training: Training | None = None,
         accelerator: str | dict[str, Any] = "auto",
         seed: int = 0,
@@ -133,6 +132,7 @@ class Forecaster(BaseEstimator):
             If the table or a parameter cannot be used; the message says which and what to do.
         """
         training = self._checked()
+        self.__dict__.pop("_panel_", None)
         panel = self._panel(frame, freq=self.freq)
         self._settle(panel)
         held_back = None
@@ -146,7 +146,7 @@ class Forecaster(BaseEstimator):
         trained = self._trained(panel, training, held_back=held_back, folder=folder, logger=logger)
         if training.validation and training.refit:
             again = deepcopy(training)
-            again.steps, again.validation = trained.best_step, 0
+            again.steps, again.validation, again.learning_rate = trained.best_step, 0, trained.learning_rate
             loss = self.model_.loss  # its intervals come from windows held back
             self._trained(panel, again, held_back=None, folder=folder and folder / "refit", logger=None)
             self.model_.loss = loss
@@ -231,7 +231,7 @@ class Forecaster(BaseEstimator):
     @property
     def device(self) -> torch.device:
         """Where predictions are made."""
-        wanted = self._accelerator()["accelerator"]
+        wanted = self._accelerator().get("accelerator", "auto")
         if wanted in ("auto", "gpu", "cuda") and torch.cuda.is_available():
             return torch.device("cuda")
         if wanted in ("auto", "gpu", "mps") and torch.backends.mps.is_available():
@@ -286,7 +286,7 @@ class Forecaster(BaseEstimator):
         return forecaster
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "model_")
+        return hasattr(self, "_panel_")  # set last: a fit that failed or was stopped has none
 
     def _checked(self) -> Training:
         for name in ("horizon", "context_length", "seasonality"):

@@ -7,7 +7,8 @@ import json
 import logging
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from forecast.data.panel import Panel
 from forecast.data.sources import read_table
 from forecast.data.windows import split_ends
 from forecast.errors import ConfigError, DataError
-from forecast.evaluation.holdout import Scores, evaluate, verdict
+from forecast.evaluation.holdout import Scores, check_baselines, evaluate, verdict
 from forecast.files import write_whole
 from forecast.forecaster import Forecaster
 from forecast.frames import history_frame
@@ -41,34 +42,40 @@ log = logging.getLogger("forecast")
 
 def train(config: DictConfig) -> None:
     """Score on held-back windows, fit on everything, save the model, forecast, and report."""
+    with _logged(_folder()):
+        _train(_plain(config), _folder(), name=HydraConfig.get().runtime.choices["model"])
+
+
+def _train(settings: dict[str, Any], folder: Path, *, name: str) -> None:
     began = time.monotonic()
-    settings, folder, name = _plain(config), _folder(), HydraConfig.get().runtime.choices["model"]
     data, test = settings["data"], settings["test"]
     if settings["horizon"] is None:
         raise ConfigError("horizon is not set, and this data set names none. Add horizon=STEPS.")
+    check_baselines(test["baselines"])
     columns = Columns(**data["columns"])
     table = load_table(data, columns)
     panel = Panel.from_frame(table, columns, freq=data["freq"])
     forecaster = _forecaster(settings, columns)
-    logger = build("logger", settings["logger"], save_dir=folder) if settings["logger"]["_target_"] else None
+    logger = _logger(settings["logger"], folder)
     console = Console(highlight=False)
-    console.print(_about(panel, name, data, settings))
-    scores, sentence = None, "No held-back windows were asked for (test.windows=0), so nothing is known of its worth."
+    _tell(console, _about(panel, name, data, settings))
+    scores, sentence = None, "No held-back windows (test.windows=0): nothing is known of its worth."
     if test["windows"]:
         ends = _test_ends(panel, forecaster.horizon, test)
         forecaster.fit(panel.until(ends[0]), folder=folder / "checkpoints" / "test", logger=logger)
+        log.info("trained on what lies before the held-back windows: %d steps", len(forecaster.history_))
         scores = evaluate(
             forecaster, panel, ends, name=name, baselines=test["baselines"], mase_season=data["mase_season"]
         )
         sentence = verdict(scores.summary, scores.per_series, name=name, columns_id=columns.id)
-    history = forecaster.history_ if scores else None
+    final, history = forecaster, scores and forecaster.history_
     if not scores or settings["final"]:
-        final = clone(forecaster).fit(panel, folder=folder / "checkpoints" / "final", logger=None if scores else logger)
+        final = clone(forecaster)
+        final.fit(panel, folder=folder / "checkpoints" / "final", logger=None if scores else logger)
+        log.info("trained on everything: %d steps", len(final.history_))
         history = final.history_ if history is None else history
-    else:
-        final = forecaster
     final.save(folder / "model")
-    future = _future(final, panel)
+    future = _future(final, panel, seen=final is not forecaster)
     seconds = time.monotonic() - began
     _write_tables(folder, future, scores)
     _write_figures(folder, table, panel, final, scores, future, history, name=name, unit=data["unit"])
@@ -77,13 +84,19 @@ def train(config: DictConfig) -> None:
     _write_report(folder, scores, sentence, card, name=name, data=data, horizon=final.horizon)
     if scores:
         _print_scores(console, scores, name, test["windows"], final.horizon)
-    console.print(f"\n{sentence}\n", style="bold")
+    console.print()
+    _tell(console, sentence, style="bold")
+    console.print()
     _print_files(console, folder)
 
 
 def predict(config: DictConfig) -> None:
     """Forecast with a saved run, from newer data or from the history that it has seen."""
-    settings, folder = _plain(config), _folder()
+    with _logged(_folder()):
+        _predict(_plain(config), _folder())
+
+
+def _predict(settings: dict[str, Any], folder: Path) -> None:
     run = Path(settings["run"])
     forecaster = Forecaster.load(run / "model" if (run / "model").is_dir() else run)
     forecaster.accelerator = settings["accelerator"]
@@ -94,8 +107,8 @@ def predict(config: DictConfig) -> None:
     _write_tables(folder, predicted, None)
     console = Console(highlight=False)
     ids = predicted[predicted.columns[0]]
-    console.print(f"{len(ids.unique())} series forecast {forecaster.horizon} steps ahead:\n")
-    console.print(predicted.head(6).to_string(index=False))
+    _tell(console, f"{len(ids.unique())} series forecast {forecaster.horizon} steps ahead:")
+    console.print("\n" + predicted.head(6).to_string(index=False))
     console.print(f"{'...' if len(predicted) > 6 else ''}\n")
     _print_files(console, folder)
 
@@ -112,6 +125,39 @@ def load_table(data: dict[str, Any], columns: Columns) -> pd.DataFrame:
     if data["made"] is not None:
         return make_sales(**data["made"])
     raise ConfigError("no data: give data.path=FILE, or data=NAME (forecast train --help lists the names).")
+
+
+@contextmanager
+def _logged(folder: Path) -> Iterator[None]:
+    """Note in the log how a job ended; where it stopped midway, say how to go on."""
+    logging.captureWarnings(True)
+    try:
+        yield
+    except BaseException as error:
+        log.info("stopped: %s: %s", type(error).__name__, error)
+        if isinstance(error, ValueError):
+            pass  # data or a setting, which going on would meet again
+        elif any(folder.glob("checkpoints/**/*.ckpt")):
+            log.warning("stopped midway. To go on: forecast train resume=%s", _shown(folder))
+        elif not isinstance(error, Exception):
+            log.warning("stopped, with nothing to go on from yet.")
+        raise
+    finally:
+        logging.captureWarnings(False)
+    log.info("wrote %s", folder)
+
+
+def _logger(settings: dict[str, Any], folder: Path) -> Any:
+    """Return the Lightning logger of the settings, None where none is wanted."""
+    if settings["_target_"] is None:
+        return None
+    try:
+        return build("logger", settings, save_dir=folder)
+    except ModuleNotFoundError as error:
+        name = HydraConfig.get().runtime.choices["logger"]
+        raise ConfigError(
+            f"logger={name} needs a package that is not installed: pip install 'recurrent-forecast[{name}]'."
+        ) from error
 
 
 def _forecaster(settings: dict[str, Any], columns: Columns) -> Forecaster:
@@ -132,22 +178,27 @@ def _forecaster(settings: dict[str, Any], columns: Columns) -> Forecaster:
 
 
 def _test_ends(panel: Panel, horizon: int, test: dict[str, Any]) -> np.ndarray:
-    split = test["split"] or ("series_end" if panel.freq.kind == "integer" else "calendar")
+    if test["windows"] < 0:
+        raise ConfigError(f"test.windows is 0 or more, got {test['windows']}.")
+    split: Any = test["split"] or ("series_end" if panel.freq.kind == "integer" else "calendar")
     ends = split_ends(panel, horizon=horizon, windows=test["windows"], split=split)
     if (ends[0] <= horizon).all():
         raise DataError(
-            f"test.windows={test['windows']} windows of horizon {horizon} leave at most {max(ends[0].max(), 0)} steps "
-            "of any series to train on. Lower test.windows or the horizon."
+            f"test.windows={test['windows']} windows of horizon {horizon} leave at most "
+            f"{max(ends[0].max(), 0)} steps of any series to train on. Lower test.windows or the horizon."
         )
     return ends
 
 
-def _future(forecaster: Forecaster, panel: Panel) -> pd.DataFrame | None:
+def _future(forecaster: Forecaster, panel: Panel, *, seen: bool) -> pd.DataFrame | None:
     if panel.known:
         names = ", ".join(covariate.name for covariate in panel.known)
-        log.info("no forecast beyond the data: it needs %s there (forecast predict data.future=FILE).", names)
+        log.warning(
+            "no forecast beyond the data: it needs %s there (forecast predict run=FOLDER data.path=FILE "
+            "data.future=FILE).", names,
+        )  # fmt: skip
         return None
-    return forecaster.predict(panel)
+    return forecaster.predict(None if seen else panel)
 
 
 def _plain(config: DictConfig) -> dict[str, Any]:
@@ -201,7 +252,9 @@ def _write_figures(
     if history is not None:
         figures.save(figures.training_figure(history), folder / "figures" / "training.png")
     if scores is not None:
-        figures.save(figures.error_figure(scores.by_step, unit=unit), folder / "figures" / "error_by_step.png")
+        figures.save(
+            figures.error_figure(scores.by_step, unit=unit), folder / "figures" / "error_by_step.png"
+        )
 
 
 def _write_report(
@@ -272,6 +325,12 @@ def _print_scores(console: Console, scores: Scores, name: str, windows: int, hor
     constant = int(scores.summary["constant"].max())
     if constant:
         console.print(f"{constant} series are constant in training and have no MASE.")
+
+
+def _tell(console: Console, text: str, *, style: str | None = None) -> None:
+    """Print a line, and note it in the log."""
+    console.print(text, style=style)
+    log.info(text)
 
 
 def _number(value: float) -> str:

@@ -36,10 +36,11 @@ VALID = "valid_loss"
 
 
 class Trained(NamedTuple):
-    """How a training went: a row a step (step, train_loss, valid_loss, learning_rate), and the best step."""
+    """How a training went: a row a step (step, train_loss, valid_loss, learning_rate), best step, peak rate."""
 
     history: pd.DataFrame
     best_step: int
+    learning_rate: float
 
 
 class ForecastModule(pl.LightningModule):
@@ -80,7 +81,12 @@ class ForecastModule(pl.LightningModule):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed what is random in this step, such as dropout."""
-        torch.manual_seed(step_seed(self.seed, self.done))
+        seed = step_seed(self.seed, self.done)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed formats a stack trace for each absent device
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+        elif self.device.type == "mps":
+            torch.mps.manual_seed(seed)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of a batch."""
@@ -94,8 +100,10 @@ class ForecastModule(pl.LightningModule):
         self.log(VALID, loss, batch_size=int(batch[1].observed.sum()), logger=False)
 
     def on_validation_epoch_end(self) -> None:
-        """Note the validation loss of this step."""
+        """Note the validation loss of this step, and hand it to the logger."""
         self.valid_losses[self.done] = float(self.trainer.callback_metrics[VALID])
+        if self.trainer.logger is not None:
+            self.trainer.logger.log_metrics({VALID: self.valid_losses[self.done]}, self.done)
 
     def configure_optimizers(self) -> Any:
         """Return the optimiser and the schedule, which moves each step."""
@@ -160,12 +168,14 @@ def train(
         log.info("learning rate found: %.2g", module.learning_rate)
     if state is None or not state["finished"]:
         with _quiet(), torch.random.fork_rng(devices=_cuda()):
-            trainer.fit(module, windows, None if validation is None else DataLoader(validation, batch_size=None))
+            held_back: Any = DataLoader(validation, batch_size=None) if validation else None  # type: ignore[arg-type]
+            trainer.fit(module, windows, held_back)
     best = next((c for c in trainer.callbacks if isinstance(c, BestWeights)), None)  # type: ignore[attr-defined]
     if best is not None:
         model.load_state_dict(best.state)
     model.eval()
-    return Trained(_history(module, training), best.step if best is not None else len(module.losses))
+    best_step = best.step if best is not None else len(module.losses)
+    return Trained(_history(module, training), best_step, module.learning_rate)
 
 
 def _history(module: ForecastModule, training: Training) -> pd.DataFrame:
@@ -251,7 +261,7 @@ class Averaging(EMAWeightAveraging):
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Make the averaged model, and fill it where a training goes on."""
         super().setup(trainer, pl_module, stage)
-        if self._kept is not None:
+        if self._kept is not None and self._average_model is not None:
             self._average_model.load_state_dict(self._kept)
 
 
@@ -262,18 +272,14 @@ class TrainingLog(Callback):
         self.every = every
 
     def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Log the last loss."""
-        if trainer.logger is not None and trainer.global_step % self.every == 0:
-            metrics = {"train_loss": float(pl_module.losses[-1]), "learning_rate": _rate(trainer)}  # type: ignore
-            if trainer.global_step in pl_module.valid_losses:  # type: ignore[operator]
-                metrics[VALID] = pl_module.valid_losses[trainer.global_step]  # type: ignore[index]
-            trainer.logger.log_metrics(metrics, trainer.global_step)
-
-
-def _rate(trainer: pl.Trainer) -> float:
-    return float(trainer.optimizers[0].param_groups[0]["lr"])
+        if trainer.logger is None or pl_module.done % self.every:
+            return
+        rate = float(trainer.optimizers[0].param_groups[0]["lr"])
+        metrics = {"train_loss": float(pl_module.losses[-1]), "learning_rate": rate}
+        trainer.logger.log_metrics(metrics, pl_module.done)
 
 
 def _found_rate(model: Model, windows: TrainingWindows, training: Training, *, seed: int) -> float:

@@ -56,12 +56,14 @@ class ProgressBar(Callback):
             self._show(trainer, pl_module)
             self._close()
 
-    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
         """Give the terminal back."""
         self._close()
 
     def _show(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        loss = f"{float(pl_module.losses[-1]):.4f}"  # type: ignore[index,arg-type]
+        loss = f"{float(pl_module.losses[-1]):.4f}"  # type: ignore[index]
         assert self._bar is not None
         self._bar.update(self._task, completed=trainer.global_step, loss=loss)
 

@@ -19,7 +19,7 @@ from forecast.data.panel import Panel
 from forecast.errors import DataError
 
 Transform = Literal["none", "log", "box_cox"]
-TINY = 1e-7  # deviations below this share of the level are rounding, not movement
+TINY = 1e-12  # deviations below this share of the level are rounding, not movement
 
 
 class Scaler(nn.Module):
@@ -77,11 +77,10 @@ class Scaler(nn.Module):
         -------
         Inputs with a scaled target (B, L, C), 0 where not observed; Affine that leads back.
         """
-        seen = inputs.observed.bool()
-        target = self.transformed(inputs.target).masked_fill(~seen, 0.0)
+        target = self.transformed(inputs.target) * inputs.observed
         affine = self.affine(inputs._replace(target=target))
-        scaled = affine.context(target.shape[1]).scaled(target).masked_fill(~seen, 0.0)
-        return inputs._replace(target=scaled.to(inputs.observed.dtype)), affine
+        scaled = affine.context(target.shape[1]).scaled(target).to(inputs.observed.dtype) * inputs.observed
+        return inputs._replace(target=scaled), affine
 
     def affine(self, inputs: Inputs) -> Affine:
         """Return loc and scale for a context on the transformed axis."""
@@ -99,7 +98,8 @@ class Scaler(nn.Module):
         logs = values.clamp(min=torch.finfo(values.dtype).tiny).log() - self.middle.to(values.dtype)
         if self.transform == "log" or self.exponent == 0:
             return logs
-        return torch.expm1(self.exponent * logs) / self.exponent
+        # Placeholders of 0 stay finite under negative exponents: a mask does not take infinity back.
+        return torch.expm1((self.exponent * logs).clamp(max=700)) / self.exponent
 
     def restored(self, values: Tensor) -> Tensor:
         """Undo the transform; monotone, so that quantiles stay quantiles."""
@@ -174,17 +174,14 @@ class SeriesScaler(Scaler):
 
 
 def _mean(values: Tensor, observed: Tensor) -> Tensor:
-    """Return the mean over observed steps: (B, 1, C)."""
-    return (values * observed).sum(dim=1, keepdim=True) / observed.sum(dim=1, keepdim=True).clamp(min=1)
+    """Return the mean over observed steps of values that are 0 elsewhere: (B, 1, C)."""
+    return values.sum(dim=1, keepdim=True) / observed.sum(dim=1, keepdim=True).clamp(min=1)
 
 
 def _deviation(inputs: Inputs, mean: Tensor) -> Tensor:
     """Return the deviation over observed steps, a positive stand-in where there is none: (B, 1, C)."""
-    # Squares of the distance over its largest value neither overflow nor vanish, whatever the unit.
     distance = (inputs.target - mean) * inputs.observed
-    largest = distance.abs().amax(dim=1, keepdim=True)
-    share = distance / torch.where(largest > 0, largest, 1.0)
-    return _floored(largest * _mean(share.square(), inputs.observed).sqrt(), mean)
+    return _floored(_mean(distance.square(), inputs.observed).sqrt(), mean)
 
 
 def _floored(deviation: Tensor, level: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The types of the jobs' settings, so that a wrong one is refused before anything is read. Imports omegaconf alone."""
+"""The types of the jobs' settings, so that a wrong one is refused before anything is read."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from omegaconf import MISSING
 from forecast.data.columns import Columns
 from forecast.training import Training
 
-
 # Hydra sets one role after another, which a frozen record does not allow: the same fields, not frozen.
 _TYPES = get_type_hints(Columns)
-Roles: Any = make_dataclass("Roles", [(role.name, _TYPES[role.name], role.default) for role in fields(Columns)])
+Roles: Any = make_dataclass(
+    "Roles", [(role.name, _TYPES[role.name], role.default) for role in fields(Columns)]
+)
 
 
 @dataclass
@@ -31,8 +32,8 @@ class Made:
 class Data:
     """A table and what is known about it.
 
-    ``path`` is the user's own file, ``ships`` a file of the folder data/, ``made`` the generator of sales; the first
-    that is given counts. ``mase_season`` is the period of MASE's scale where it is not that of the models.
+    ``path`` is the user's own file, ``ships`` a file of the folder data/, ``made`` the generator of sales:
+    the first given counts. ``mase_season`` is the period of MASE's scale where it is not that of the models.
     """
 
     name: str = "table"
@@ -51,13 +52,15 @@ class Data:
 class Test:
     """What is held back for the score.
 
-    ``windows`` horizons follow one another at the end of the span; ``split`` is calendar or series_end, by default
-    calendar for timestamps and series_end for whole numbers; ``baselines`` are scored on the same origins.
+    ``windows`` horizons follow one another at the end of the span; ``split`` is calendar or series_end, by
+    default calendar for timestamps and series_end for whole numbers; ``baselines`` have the same origins.
     """
 
     windows: int = 3
     split: str | None = None
-    baselines: list[str] = field(default_factory=lambda: ["naive", "seasonal_naive", "drift", "naive2", "ridge"])
+    baselines: list[str] = field(
+        default_factory=lambda: ["naive", "seasonal_naive", "drift", "naive2", "ridge"]
+    )
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from numbers import Integral, Real
 from typing import Any
 
 from forecast.errors import ConfigError, unknown_name
@@ -41,7 +42,7 @@ class Training:
         Steps between two checkpoints, where the fit has a folder for them; 0 writes none.
     """
 
-    steps: int = 600
+    steps: int = 400
     batch_size: int = 128
     learning_rate: Any = 0.005
     schedule: str = "one_cycle"
@@ -58,7 +59,7 @@ class Training:
         """Refuse settings that make no sense, by name."""
         for name, least in LEAST.items():
             value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
                 raise ConfigError(f"training.{name} is a whole number of {least} or more, got {value!r}.")
         if self.learning_rate != "find" and not (_is_number(self.learning_rate) and self.learning_rate > 0):
             raise ConfigError(f"training.learning_rate is above 0, or 'find'; got {self.learning_rate!r}.")
@@ -83,4 +84,4 @@ class Training:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, Real) and not isinstance(value, bool)

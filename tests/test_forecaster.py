@@ -325,6 +325,15 @@ def test_a_network_of_ones_own_trains_saves_and_loads_only_where_it_is_allowed(t
         Forecaster.load(tmp_path / "model", allow=[Inputs])
 
 
+def test_a_fit_that_failed_leaves_nothing_to_predict_with() -> None:
+    forecaster = _forecaster().fit(made_frame())
+    forecaster.set_params(training__optimizer={"_target_": "torch.optim.Adam", "beta": 1})
+    with pytest.raises(ConfigError):
+        forecaster.fit(made_frame())
+    with pytest.raises(NotFittedError):
+        forecaster.predict()
+
+
 def test_a_fit_replaces_an_earlier_fit() -> None:
     forecaster = _forecaster().fit(made_frame(series=3, seed=9))
     forecaster.fit(made_frame())

@@ -74,6 +74,17 @@ def test_unobserved_steps_are_zero_and_move_no_statistic(name: str) -> None:
     torch.testing.assert_close(tuple(same), tuple(affine), rtol=0, atol=0)
 
 
+def test_box_cox_of_unobserved_steps_is_no_infinity() -> None:
+    """At a negative exponent the transform of 0 is minus infinity, which no mask of 0 takes back."""
+    scaler = _fitted("box_cox", _walk())
+    scaler.exponent.fill_(-1.0)
+    inputs = _windows(_walk())
+    inputs.observed[:, :5] = 0
+    scaled, affine = scaler(inputs._replace(target=inputs.target * inputs.observed))
+    assert scaled.target.isfinite().all() and (scaled.target[:, :5] == 0).all()
+    assert affine.loc.isfinite().all() and affine.scale.isfinite().all()
+
+
 @pytest.mark.parametrize("level", [0.1, 7.0, 123456.7, 1e30])
 def test_constant_windows_stay_sane(name: str, level: float) -> None:
     frame = _walk().assign(y=level)

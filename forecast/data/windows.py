@@ -195,7 +195,7 @@ class TrainingWindows:
 
 def step_seed(seed: int, step: int) -> int:
     """Return the seed of one step's random numbers."""
-    return (seed * 1_000_003 + step * 7_919 + 1) % (2**63)
+    return (int(seed) * 1_000_003 + step * 7_919 + 1) % (2**63)
 
 
 def split_ends(panel: Panel, *, horizon: int, windows: int, split: Split) -> np.ndarray:

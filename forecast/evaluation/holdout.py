@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,8 +23,8 @@ log = logging.getLogger("forecast")
 class Scores(NamedTuple):
     """Every held-back forecast, and what it is worth.
 
-    ``forecasts`` has the columns of a forecast and cutoff, model, y; ``per_series`` a row for each model and series;
-    ``summary`` a row for each model, averaged over series; ``by_step`` a row for each model and step.
+    ``forecasts`` has the columns of a forecast and cutoff, model, y; ``per_series`` a row for each model and
+    series; ``summary`` a row for each model, averaged over series; ``by_step`` a row for each model and step.
     """
 
     forecasts: pd.DataFrame
@@ -64,9 +64,7 @@ def evaluate(
     DataError
         If no series has both a history and a truth.
     """
-    for baseline in baselines:
-        if baseline not in BASELINES:
-            raise ConfigError(unknown_name("baseline", baseline, BASELINES))
+    check_baselines(baselines)
     series, origins = _scored_origins(panel, ends)
     levels = forecaster.levels()
     values = forecaster.predict_origins(panel, series, origins, levels=levels)
@@ -82,11 +80,18 @@ def evaluate(
         values = np.concatenate([predicted.point[..., None], predicted.point[..., None] + spread], axis=-1)
         frames.append(_scored(panel, series, origins, values, levels, baseline))
     scored = pd.concat(frames, ignore_index=True)
-    roles = {"columns_id": panel.columns.id, "columns_time": panel.columns.time}
+    roles: dict[str, Any] = {"columns_id": panel.columns.id, "columns_time": panel.columns.time}
     season = mase_season or forecaster.seasonality_
-    scale = pd.Series([mase_scale(history, seasonality=season) for history in before], index=panel.ids[numbers])
-    per_series = score(scored, scale=scale, **roles)
+    scales = [mase_scale(history, seasonality=season) for history in before]
+    per_series = score(scored, scale=pd.Series(scales, index=panel.ids[numbers]), **roles)
     return Scores(scored, per_series, summary(per_series), by_step(scored, **roles))
+
+
+def check_baselines(baselines: Sequence[str]) -> None:
+    """Refuse a name that is not in `BASELINES`."""
+    for baseline in baselines:
+        if baseline not in BASELINES:
+            raise ConfigError(unknown_name("baseline", baseline, BASELINES))
 
 
 def verdict(summary: pd.DataFrame, per_series: pd.DataFrame, *, name: str, columns_id: str) -> str:
@@ -110,14 +115,16 @@ def verdict(summary: pd.DataFrame, per_series: pd.DataFrame, *, name: str, colum
     wide = per_series.pivot(index=columns_id, columns="model", values=metric).dropna()
     better = int((wide[name] < wide[rival]).sum())
     share = f"it is better on {better} of {len(wide)} series"
+    if f"{ours:.3f}" == f"{theirs:.3f}":
+        return f"{name} and {rival} are level: {metric.upper()} {ours:.3f}; {share}. The simple method will do."
     if ours < theirs:
         return (
-            f"{name} wins: {metric.upper()} {ours:.3f}, {_percent(ours, theirs)} below the best simple method, "
-            f"{rival} ({theirs:.3f}); {share}."
+            f"{name} wins: {metric.upper()} {ours:.3f}, {_percent(ours, theirs)} below the best simple "
+            f"method, {rival} ({theirs:.3f}); {share}."
         )
     return (
-        f"{rival} wins: {metric.upper()} {theirs:.3f}; {name} ({ours:.3f}) is {_percent(ours, theirs)} above it, "
-        f"and {share}. On this evidence use {rival}."
+        f"{rival} wins: {metric.upper()} {theirs:.3f}; {name} ({ours:.3f}) is {_percent(ours, theirs)} above "
+        f"it, and {share}. On this evidence use {rival}."
     )
 
 
@@ -133,17 +140,24 @@ def _scored_origins(panel: Panel, ends: np.ndarray) -> tuple[np.ndarray, np.ndar
     window, series = np.nonzero(has_history & has_truth)
     if not len(series):
         raise DataError(
-            "no series has both a history and held-back steps to score. Lower test.windows or the horizon, or set "
-            "test.windows=0 to train without a score."
+            "no series has both a history and held-back steps to score. Lower test.windows or the horizon, "
+            "or set test.windows=0 to train without a score."
         )
     left_out = len(panel.ids) - len(np.unique(series))
     if left_out:
-        log.warning("%d series have no history before, or no step after, any held-back origin: not scored.", left_out)
+        log.warning(
+            "%d series have no history before, or no step after, any held-back origin: not scored.", left_out
+        )
     return series, ends[window, series]
 
 
 def _scored(
-    panel: Panel, series: np.ndarray, ends: np.ndarray, values: np.ndarray, levels: Sequence[float], model: str
+    panel: Panel,
+    series: np.ndarray,
+    ends: np.ndarray,
+    values: np.ndarray,
+    levels: Sequence[float],
+    model: str,
 ) -> pd.DataFrame:
     """Return a forecast frame with cutoff, model and truth; steps after the end of the panel have none."""
     horizon = values.shape[1]
@@ -152,8 +166,8 @@ def _scored(
     inside = steps < panel.ends[series][:, None]
     flat = np.where(inside, panel.offsets[series][:, None] + steps, 0)
     frame["y"] = np.where(inside, panel.target[flat], np.nan).reshape(-1)
-    cutoffs = panel.stamp_column(panel.stamps(series, ends - 1))
-    frame.insert(2, "cutoff", cutoffs.repeat(horizon).to_numpy() if panel.zone is None else cutoffs.repeat(horizon).array)
+    cutoffs = panel.stamp_column(panel.stamps(series, ends - 1)).repeat(horizon)
+    frame.insert(2, "cutoff", cutoffs.array)
     frame.insert(3, "model", model)
     return frame
 
@@ -163,4 +177,5 @@ def _before_first(
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """Return the scored series, and what each was before its first origin: the span of training."""
     first = pd.Series(origins).groupby(series).min()
-    return first.index.to_numpy(), [panel.series(number)[:end] for number, end in first.items()]
+    numbers = first.index.to_numpy()
+    return numbers, [panel.series(number)[:end] for number, end in zip(numbers, first, strict=True)]

@@ -15,7 +15,7 @@ from forecast.networks.head import Head
 from forecast.networks.initialisation import initialise
 
 Cell = Literal["rnn", "gru", "lstm"]
-CELLS: dict[str, type[nn.RNNBase]] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+CELLS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 
 
 class Recurrent(nn.Module):
@@ -93,11 +93,9 @@ class Recurrent(nn.Module):
             steps = torch.arange(encoded.shape[1], device=encoded.device)
             order = (steps + (encoded.shape[1] - lengths)[:, None]) % encoded.shape[1]  # (B, L)
             moved = encoded.gather(1, order[..., None].expand_as(encoded))
-            sequence = pack_padded_sequence(
-                moved, lengths.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False
-            )
+            ends = lengths.clamp(min=1).cpu()
+            _, state = self.recurrent(pack_padded_sequence(moved, ends, batch_first=True, enforce_sorted=False))
         else:
-            sequence = encoded
-        _, state = self.recurrent(sequence)
+            _, state = self.recurrent(encoded)
         hidden = state[0] if isinstance(state, tuple) else state  # (layers * directions, B, D)
         return hidden[-2:].transpose(0, 1).flatten(1) if self.recurrent.bidirectional else hidden[-1]

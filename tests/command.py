@@ -1,0 +1,37 @@
+"""The one helper that runs the command line inside the process of the tests."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+
+from forecast.cli import main
+
+TINY = ("training.steps=3", "progress=false", "accelerator=cpu", "model.hidden_size=4")
+
+
+def forecast(*words: str) -> int:
+    """Run ``forecast WORDS`` and return its exit code; logging, signals and Hydra are as before afterwards."""
+    root, own = logging.getLogger(), logging.getLogger("forecast")
+    handlers, levels = list(root.handlers), (root.level, own.level)
+    interrupt = signal.getsignal(signal.SIGINT)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["forecast", *words])
+        patch.setenv("HYDRA_FULL_ERROR", "1")
+        try:
+            main()
+        except SystemExit as stop:
+            return int(stop.code or 0)
+        finally:
+            for handler in set(root.handlers) - set(handlers):
+                handler.close()
+            root.handlers[:] = handlers
+            root.setLevel(levels[0])
+            own.setLevel(levels[1])
+            signal.signal(signal.SIGINT, interrupt)
+            GlobalHydra.instance().clear()
+    return 0

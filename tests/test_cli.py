@@ -1,0 +1,189 @@
+"""The command line: words in, one message and exit code 2 where they make no sense."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from command import TINY, forecast
+from frames import made_frame
+
+from forecast import jobs
+from forecast.config import names
+from forecast.errors import ConfigError
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def settled(monkeypatch: pytest.MonkeyPatch) -> dict:
+    """The settings that the job train would have run with."""
+    seen: dict = {}
+    monkeypatch.setitem(jobs.JOBS, "train", lambda config: seen.update(jobs._plain(config), argv=list(sys.argv)))
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("trian", "there is no job 'trian'. Choose one of: train, predict."),
+        ("train model=gruu", "there is no model 'gruu'. Choose one of: gru, bigru, "),
+        ("train data=stcks", "there is no data 'stcks'. Choose one of: stocks, "),
+        ("train data=[sales,stcks]", "there is no data 'stcks'. Choose one of: stocks, "),
+        ("train loss=quantil", "there is no loss 'quantil'. Choose one of: quantile, "),
+        ("train scaling=windw", "there is no scaling 'windw'. Choose one of: window, "),
+        ("train optimizer=adm", "there is no optimizer 'adm'. Choose one of: adam, "),
+        ("train accelerator=gpus", "there is no accelerator 'gpus'. Choose one of: gpu, "),
+        ("train experiment=dem", "there is no experiment 'dem'. Choose one of: "),
+        ("train modle=gru", "there is no setting 'modle'. Choose one of: model, "),
+        ("train horizn=3", "there is no setting 'horizn'. Choose one of: horizon, "),
+        ("train training.stepz=3", "there is no setting 'training.stepz'. Choose one of: training.steps, "),
+        ("train model.hidden=3", "there is no setting 'model.hidden'. Choose one of: model.hidden_size, "),
+        ("train data.columns.targt=x", "Choose one of: data.columns.target, "),
+        ("train horizon=soon", "horizon is of kind integer, got 'soon'."),
+        ("train training.steps=2.5", "training.steps is of kind integer, got '2.5'."),
+        ("train final=maybe", "final is of kind bool, got 'maybe'."),
+        ("train gru", "'gru' cannot be read as NAME=VALUE"),
+        ("train data.path=run=3/my.csv", "is quoted twice"),
+        ("train horizon=0", "horizon is a whole number of 1 or more, got 0."),
+        ("train horizon=-1", "horizon is a whole number of 1 or more, got -1."),
+        ("train context_length=0", "context_length is a whole number of 1 or more, got 0."),
+        ("train data=table", "horizon is not set"),
+        ("train data=table horizon=3", "no data: give data.path=FILE"),
+        ("train data.path=none.csv horizon=3", "there is no file 'none.csv'"),
+        ("train data.path=empty.csv horizon=3", "has no rows"),
+        ("train data.path=my.csv horizon=3", "there is no column 'y'. Choose one of: "),
+        ("train data.path=my.csv data.columns.target=note horizon=3", "column 'note'"),
+        ("train data.columns.gaps=none", "columns.gaps is mask, rows or error, got 'none'."),
+        ("train data.freq=often", "freq 'often' is not a frequency"),
+        ("train test.windows=-1", "test.windows is 0 or more, got -1."),
+        ("train test.windows=200", "Lower test.windows or the horizon."),
+        ("train test.split=random", "split is calendar or series_end, got 'random'."),
+        ("train test.baselines=[naiv]", "there is no baseline 'naiv'. Choose one of: naive, "),
+        ("train training.learning_rate=fast", "training.learning_rate is above 0, or 'find'; got 'fast'."),
+        ("train training.batch_size=0", "training.batch_size is a whole number of 1 or more, got 0."),
+        ("train training.optimizer=adm", "there is no optimizer 'adm'"),
+        ("train model.cell=gruu", "got 'gruu'"),
+        ("train model.layers=0", "greater than zero"),
+        ("train model._target_=os.system", "'os.system' is no model of forecast.networks"),
+        ("train resume=none", "there is no run in 'none'"),
+        ("train resume=none horizon=3", "'horizon=3' cannot be added"),
+        ("predict", "run is not set. Add run=VALUE."),
+        ("predict run=none", "there is no saved forecaster in 'none'"),
+        ("predict run=.", "there is no saved forecaster in '.'"),
+        ("predict run=. resume=.", "there is no setting 'resume'."),
+    ],
+)
+def test_what_makes_no_sense_ends_in_one_message(
+    line: str, told: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty.csv").write_text("unique_id,ds,y\n")
+    made_frame().assign(note="warm").rename(columns={"y": "price"}).to_csv("my.csv", index=False)
+    assert forecast(*line.split()) == 2
+    written = capfd.readouterr().err
+    assert written.startswith("forecast: ") and written.count("forecast: ") == 1
+    assert told in written
+    assert "Traceback" not in written and "Error executing" not in written and "HYDRA_FULL_ERROR" not in written
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_an_accelerator_that_is_not_there_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
+    assert forecast("train", *TINY, "accelerator=gpu") == 2
+    assert capfd.readouterr().err.startswith("forecast: ")
+
+
+def test_a_logger_that_is_not_installed_names_its_extra(capfd: pytest.CaptureFixture[str]) -> None:
+    absent = [name for name in ("tensorboard", "mlflow", "wandb") if not _is_installed(name)]
+    if not absent:
+        pytest.skip("every logger is installed")
+    assert forecast("train", *TINY, f"logger={absent[0]}") == 2
+    assert f"pip install 'recurrent-forecast[{absent[0]}]'" in capfd.readouterr().err
+
+
+def test_debug_shows_the_stack_trace() -> None:
+    with pytest.raises(ConfigError, match="horizon is a whole number"):
+        forecast("train", "horizon=0", "--debug")
+
+
+def test_help_needs_no_other_library() -> None:
+    script = (
+        "import sys; from forecast.cli import main; sys.argv = ['forecast', '--help']; main(); "
+        "print({'hydra', 'torch', 'pandas', 'yaml'} & set(sys.modules))"
+    )
+    out = _process("-c", script).stdout
+    assert "forecast train" in out and "resume=FOLDER" in out
+    assert out.endswith("set()\n")
+
+
+@pytest.mark.parametrize("words", [(), ("help",), ("-h",)])
+def test_help_has_three_spellings(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert forecast(*words) == 0
+    assert "forecast predict" in capsys.readouterr().out
+
+
+def test_the_module_is_the_same_command() -> None:
+    command = Path(sys.executable).with_name("forecast")
+    words = ("train", "model=lstm", "--cfg", "job")
+    as_module = _process("-m", "forecast", *words)
+    as_command = subprocess.run([command, *words], capture_output=True, text=True, check=True)
+    assert as_module.stdout == as_command.stdout and "cell: lstm" in as_module.stdout
+
+
+@pytest.mark.parametrize("job", sorted(jobs.JOBS))
+def test_cfg_shows_the_settings_and_creates_nothing(
+    job: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert forecast(job, "--cfg", "job") == 0
+    assert "accelerator:" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_help_of_a_job_lists_its_groups_and_creates_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert forecast("train", "--help") == 0
+    written = capsys.readouterr().out
+    for group in ("data", "model", "loss", "scaling", "optimizer", "accelerator", "logger", "experiment"):
+        assert f"{group}: {', '.join(names(group))}" in written
+    assert "batch_size: 128" in written
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_path_alone_is_a_table_without_roles(settled: dict) -> None:
+    assert forecast("train", "data.path='folder/run=3/my.csv'", "horizon=3") == 0
+    assert (settled["data"]["name"], settled["data"]["columns"]["id"]) == ("table", "unique_id")
+    assert settled["data"]["path"] == "folder/run=3/my.csv"
+
+
+def test_a_path_beside_a_data_set_keeps_its_roles(settled: dict) -> None:
+    assert forecast("train", "data=stocks", "data.path=my.csv") == 0
+    assert settled["data"]["columns"]["id"] == "symbol" and settled["data"]["columns"]["gaps"] == "rows"
+    assert (settled["data"]["path"], settled["horizon"]) == ("my.csv", 20)
+
+
+def test_the_words_of_the_command_stay_for_processes_that_lightning_starts(settled: dict) -> None:
+    assert forecast("train", "horizon=3", "model=rnn") == 0
+    assert settled["argv"][1:] == ["train", "horizon=3", "model=rnn"]
+
+
+def test_a_missing_value_in_predict_is_no_table(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    pd.DataFrame().to_csv("new.csv")
+    assert forecast("predict", "data.path=new.csv") == 2
+    assert capfd.readouterr().err == "forecast: run is not set. Add run=VALUE.\n"
+
+
+def _is_installed(module: str) -> bool:
+    from importlib.util import find_spec
+
+    return find_spec(module) is not None
+
+
+def _process(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *words], capture_output=True, text=True, check=True)
