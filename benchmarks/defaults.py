@@ -29,13 +29,8 @@ SETTINGS: dict[str, dict] = {
     "default": {},
     "steps 200": {"steps": 200},
     "steps 800": {"steps": 800},
-    "rate 0.0025": {"learning_rate": 0.0025},
-    "average": {"weight_averaging": 0.98},
     "dropout 0": {"model": {**GRU, "dropout": 0.0}},
     "dropout 0.2": {"model": {**GRU, "dropout": 0.2}},
-    "dropout 0.4": {"model": {**GRU, "dropout": 0.4}},
-    "width 32": {"model": {**GRU, "hidden_size": 32}},
-    "context x 2": {"context": 2},
     "window": {"scaling": "window"},
     "lstm": {"model": "lstm"},
     "bigru": {"model": "bigru"},
@@ -58,7 +53,9 @@ def main() -> None:
             scores = [scored(span, ends, horizon, SETTINGS[setting], seed) for seed in range(arguments.seeds)]
             table = pd.concat(scores).groupby("model", sort=False)["mase"].mean()
             rows[name, setting] = table / table["seasonal_naive"]
-            print(f"{name:14} {setting:14}", "  ".join(f"{k} {v:.3f}" for k, v in rows[name, setting].items()), flush=True)
+            print(
+                f"{name:14} {setting:14}", "  ".join(f"{k} {v:.3f}" for k, v in rows[name, setting].items()), flush=True
+            )
     result = pd.DataFrame(rows).T["network"].unstack(0)
     result["geometric mean"] = np.exp(np.log(result).mean(axis=1))
     print("\nMASE relative to seasonal naive, windows before the test span:")
@@ -82,12 +79,9 @@ def panels(names: list[str]):
 
 def scored(span: Panel, ends: np.ndarray, horizon: int, setting: dict, seed: int) -> pd.DataFrame:
     options = dict(setting)
-    model, loss, scaling = options.pop("model", "gru"), options.pop("loss", "quantile"), options.pop("scaling", "last")
-    longer = options.pop("context", None)
-    context = None if longer is None else longer * min(512, max(2 * span.season, 2 * horizon, 16))
+    model, scaling = options.pop("model", "gru"), options.pop("scaling", "last")
     forecaster = Forecaster(
-        model, horizon=horizon, context_length=context, loss=loss, scaling=scaling,
-        training=Training(**options), seed=seed, progress=False,
+        model, horizon=horizon, scaling=scaling, training=Training(**options), seed=seed, progress=False,
     )  # fmt: skip
     forecaster.fit(span.until(ends[0]))
     baselines = ["seasonal_naive", "naive", "ridge"]

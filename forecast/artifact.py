@@ -86,15 +86,11 @@ def save(
     try:
         text = yaml.dump(head, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
     except yaml.YAMLError as error:
-        raise ArtifactError(
-            f"a parameter of this forecaster is not plain data and cannot be saved: {error}"
-        ) from None
+        raise ArtifactError(f"a parameter of this forecaster is not plain data and cannot be saved: {error}") from None
     files = {
         SETTINGS: text.encode(),
         "encoding.json": _json(encoding),
-        "weights.safetensors": save_tensors(
-            {name: tensor.detach().contiguous() for name, tensor in weights.items()}
-        ),
+        "weights.safetensors": save_tensors({name: tensor.detach().contiguous() for name, tensor in weights.items()}),
         "panel.json": _json(about),
         "panel.safetensors": save_arrays(values),
     }
@@ -160,9 +156,7 @@ def _refuse_other_formats(path: Path) -> None:
         return  # its checksum tells whether it is damaged
     found = head.get("format") if isinstance(head, dict) else None
     if found != FORMAT:
-        raise ArtifactError(
-            f"{str(path)!r} has format {found}, and this version reads {FORMAT}. Upgrade the package."
-        )
+        raise ArtifactError(f"{str(path)!r} has format {found}, and this version reads {FORMAT}. Upgrade the package.")
 
 
 def _checked_files(path: Path) -> dict[str, bytes]:
@@ -172,9 +166,7 @@ def _checked_files(path: Path) -> dict[str, bytes]:
         for name in (SETTINGS, "encoding.json", "weights.safetensors", "panel.json", "panel.safetensors"):
             files[name] = (path / name).read_bytes()
             if hashlib.sha256(files[name]).hexdigest() != sums[name]:
-                raise ArtifactError(
-                    f"{str(path / name)!r} is damaged: its checksum differs. Take a whole copy."
-                )
+                raise ArtifactError(f"{str(path / name)!r} is damaged: its checksum differs. Take a whole copy.")
     except (FileNotFoundError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, ArtifactError):
             raise
@@ -207,9 +199,7 @@ def _json(values: Any) -> bytes:
 def _panel_parts(panel: Panel) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     ids = [name.item() if isinstance(name, np.generic) else name for name in panel.ids]
     if not all(isinstance(name, (str, int)) for name in ids):
-        raise ArtifactError(
-            "series are saved by names that are text or whole numbers. Turn the ids into text."
-        )
+        raise ArtifactError("series are saved by names that are text or whole numbers. Turn the ids into text.")
     arrays = {
         "offsets": panel.offsets,
         "ends": panel.ends,
@@ -228,9 +218,7 @@ def _panel_parts(panel: Panel) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         "dtype": str(panel.dtype),
         "zone": None if panel.zone is None else str(panel.zone),
         "stamps": str(panel.starts.dtype),
-        "covariates": {
-            role: [[c.name, c.categories] for c in covariates] for role, covariates in roles.items()
-        },
+        "covariates": {role: [[c.name, c.categories] for c in covariates] for role, covariates in roles.items()},
     }
     return about, {name: np.ascontiguousarray(values) for name, values in arrays.items()}
 

@@ -47,9 +47,10 @@ def main() -> None:
 
 def _completed(words: list[str]) -> list[str]:
     """Choose data=table where a path is given and no data set: a table of the user's own has no roles."""
-    names_path = any(re.match(r"\+*data\.path=", word) for word in words)
-    names_data = any(re.match(r"\+*data=", word) for word in words)
-    return [*words, "data=table"] if names_path and not names_data else words
+    path = next((place for place, word in enumerate(words) if re.match(r"\+*data\.path=", word)), None)
+    if path is None or any(re.match(r"\+*data=", word) for word in words):
+        return words
+    return [*words[:path], "data=table", *words[path:]]  # beside it: overrides must not be parted by a flag
 
 
 def _resumed(words: list[str]) -> list[str]:
@@ -79,9 +80,10 @@ def _resumed(words: list[str]) -> list[str]:
 
 
 def _run(job: str, *, debug: bool) -> None:
-    os.environ["HYDRA_FULL_ERROR"] = (
-        "1"  # Hydra raises instead of printing: the message below is the only one
-    )
+    # Threads that wait for one another sleep instead of spinning: beside another busy program, spinning makes small
+    # networks train many times slower. It has to be set before torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing: the message below is the only one
     import hydra
     from hydra.errors import HydraException
     from omegaconf import DictConfig
@@ -122,6 +124,8 @@ def _run(job: str, *, debug: bool) -> None:
 
 def _message(job: str, error: Exception) -> str:
     """Return what went wrong in one message, with the nearest names that there are."""
+    from hydra.errors import OverrideParseException
+
     if isinstance(error, (DataError, ConfigError, ArtifactError)):
         return str(error)
     text = f"{error}\n{error.__cause__ or ''}".strip()
@@ -135,10 +139,9 @@ def _message(job: str, error: Exception) -> str:
         every = _keys(job)
         nearest = get_close_matches(key[1] or key[2], every, n=5, cutoff=0.4) or every
         return f"{unknown_name('setting', key[1] or key[2], nearest)} All of them: forecast {job} --help."
-    half = re.search(r"Error parsing override '([^']*)'\s+(.*)", text)
-    if half:
+    if isinstance(error, OverrideParseException):
         quoting = """A value with = , : or brackets is quoted twice: 'NAME="VALUE"'."""
-        return f"{half[1]!r} cannot be read as NAME=VALUE ({half[2]}). {quoting}"
+        return f"{error.override!r} cannot be read as NAME=VALUE. {quoting}"
     missing = re.search(r"Missing mandatory value: (\S+)", text)
     if missing:
         return f"{missing[1]} is not set. Add {missing[1]}=VALUE."

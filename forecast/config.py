@@ -77,9 +77,7 @@ def settings(group: str, setting: Setting) -> dict[str, Any]:
         return {TARGET: _path(setting)}
     if isinstance(setting, dict) and TARGET in setting:
         return dict(setting)
-    raise ConfigError(
-        f"a {group} is a name ({', '.join(names(group))}), a class or a partial of one, got {setting!r}."
-    )
+    raise ConfigError(f"a {group} is a name ({', '.join(names(group))}), a class or a partial of one, got {setting!r}.")
 
 
 def build(group: str, setting: Setting, *args: Any, allow: Iterable[type] = (), **kwargs: Any) -> Any:

@@ -325,9 +325,7 @@ class Forecaster(BaseEstimator):
         """Fix what is learned from the table before training."""
         season = self.seasonality or panel.season
         longest = int(panel.ends.max())
-        context = self.context_length or min(
-            max(2 * season, 2 * self.horizon, 16), max(longest - self.horizon, 1), 512
-        )
+        context = self.context_length or min(max(2 * season, 2 * self.horizon, 16), max(longest - self.horizon, 1), 512)
         self.seasonality_, self.context_length_, self.freq_ = int(season), int(context), panel.freq.name
 
     def _built(self, sizes: Sizes, *, allow: Iterable[type] = ()) -> Model:
@@ -382,9 +380,7 @@ class Forecaster(BaseEstimator):
         self.model_.scaler.fit(span)
         validation = None if held_back is None else self._held_back(Windows(panel, self.encoding_, **cut), held_back)  # type: ignore[arg-type]
         self.model_.to(device)
-        trained = module.train(
-            self.model_, draws, training, trainer=trainer, seed=self.seed, validation=validation
-        )
+        trained = module.train(self.model_, draws, training, trainer=trainer, seed=self.seed, validation=validation)
         self._calibrate(validation or [draws.draw(-1 - number) for number in range(CALIBRATION_BATCHES)], device)
         self.model_.cpu()
         return trained
@@ -443,7 +439,6 @@ class Forecaster(BaseEstimator):
         parameters["columns"] = self._panel_.columns.as_dict()
         parameters["training"] = (self.training or Training()).get_params()
         return parameters
-
 
     def _fingerprint(self, panel: Panel, training: Training) -> str:
         """Return what tells this fit from any other: its data and every setting that moves a weight."""

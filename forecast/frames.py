@@ -37,9 +37,9 @@ def forecast_frame(
     -------
     DataFrame with id, time, forecast and the levels; N · H rows, ids and times as they came into the panel.
     """
-    count, horizon, _ = values.shape
+    count, horizon, width = values.shape
     stamps = panel.stamps(np.repeat(series, horizon), (ends[:, None] + np.arange(horizon)).reshape(-1))
-    flat = values.reshape(count * horizon, -1)
+    flat = values.reshape(count * horizon, width)
     columns = [FORECAST, *(level_name(level) for level in levels)]
     return pd.DataFrame(
         {

@@ -252,9 +252,7 @@ def _write_figures(
     if history is not None:
         figures.save(figures.training_figure(history), folder / "figures" / "training.png")
     if scores is not None:
-        figures.save(
-            figures.error_figure(scores.by_step, unit=unit), folder / "figures" / "error_by_step.png"
-        )
+        figures.save(figures.error_figure(scores.by_step, unit=unit), folder / "figures" / "error_by_step.png")
 
 
 def _write_report(
@@ -317,7 +315,8 @@ def _print_scores(console: Console, scores: Scores, name: str, windows: int, hor
         "coverage": "80 % covers", "width": "80 % width",
     }  # fmt: skip
     for column, label in labels.items():
-        table.add_column(label, justify="left" if column == "model" else "right")
+        is_name = column == "model"
+        table.add_column(label, justify="left" if is_name else "right", no_wrap=is_name)
     for _, row in scores.summary.iterrows():
         cells = [row["model"], *(_number(row[column]) for column in labels if column != "model")]
         table.add_row(*cells, style="bold" if row["model"] == name else None)

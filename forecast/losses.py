@@ -87,9 +87,7 @@ class Loss(nn.Module):
     def _refuse_uncovered(self, levels: Sequence[float], covered: str, way_out: str) -> None:
         outside = [level for level in levels if not self.covers(level)]
         if outside:
-            raise ConfigError(
-                f"level {outside[0]:g} lies outside {covered}. {way_out} loss=gaussian or student_t."
-            )
+            raise ConfigError(f"level {outside[0]:g} lies outside {covered}. {way_out} loss=gaussian or student_t.")
 
     def _scaled(self, raw: Tensor, outcome: Outcome, affine: Affine) -> Tensor:
         scaled = affine.horizon(raw.shape[1]).scaled(outcome.target)
@@ -162,6 +160,8 @@ class Huber(PointLoss):
 
     def __init__(self, *, delta: float = 1.0) -> None:
         super().__init__()
+        if not delta > 0:
+            raise ConfigError(f"delta is above 0, got {delta!r}.")
         self.delta = delta
 
     def stepwise(self, raw: Tensor, scaled: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import contextlib
 import io
 import logging
 import math
+import signal
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -16,17 +17,18 @@ from typing import Any, NamedTuple
 import lightning.pytorch as pl
 import pandas as pd
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAveraging
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.tuner import Tuner
 from torch import Tensor
-from torch.utils.data import DataLoader
 from torch.utils.data import DataLoader
 
 from forecast.batch import Inputs, Outcome
 from forecast.checkpoint import Checkpoints
 from forecast.config import build
 from forecast.data.windows import TrainingWindows, step_seed
+from forecast.errors import ConfigError
 from forecast.model import Model
 from forecast.training import Training
 
@@ -169,13 +171,25 @@ def train(
     if state is None or not state["finished"]:
         with _quiet(), torch.random.fork_rng(devices=_cuda()):
             held_back: Any = DataLoader(validation, batch_size=None) if validation else None  # type: ignore[arg-type]
-            trainer.fit(module, windows, held_back)
+            _fit(trainer, module, windows, held_back)
     best = next((c for c in trainer.callbacks if isinstance(c, BestWeights)), None)  # type: ignore[attr-defined]
     if best is not None:
         model.load_state_dict(best.state)
     model.eval()
     best_step = best.step if best is not None else len(module.losses)
     return Trained(_history(module, training), best_step, module.learning_rate)
+
+
+def _fit(trainer: pl.Trainer, module: ForecastModule, windows: TrainingWindows, held_back: Any) -> None:
+    """Fit; an interrupt stays a KeyboardInterrupt, where Lightning leaves the interpreter and the signal ignored."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        trainer.fit(module, windows, held_back)
+    except SystemExit as stop:
+        signal.signal(signal.SIGINT, before)
+        if isinstance(stop.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        raise
 
 
 def _history(module: ForecastModule, training: Training) -> pd.DataFrame:
@@ -205,22 +219,26 @@ def trainer_for(
         callbacks = [Averaging(decay=training.weight_averaging, use_buffers=False), *callbacks]
     if validates:
         callbacks = [BestWeights(), EarlyStopping(VALID, patience=training.patience), *callbacks]
-    with _quiet():
-        return pl.Trainer(
-            **accelerator,
-            max_steps=training.steps,
-            gradient_clip_val=training.gradient_clip or None,
-            val_check_interval=min(training.check_every, training.steps) if validates else None,
-            limit_val_batches=1.0 if validates else 0,
-            check_val_every_n_epoch=None,
-            num_sanity_val_steps=0,
-            callbacks=callbacks,
-            logger=logger or False,
-            default_root_dir=folder or tempfile.gettempdir(),
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-        )
+    try:
+        with _quiet():
+            return pl.Trainer(
+                **accelerator,
+                max_steps=training.steps,
+                gradient_clip_val=training.gradient_clip or None,
+                val_check_interval=min(training.check_every, training.steps) if validates else None,
+                limit_val_batches=1.0 if validates else 0,
+                check_val_every_n_epoch=None,
+                num_sanity_val_steps=0,
+                log_every_n_steps=1,
+                callbacks=callbacks,
+                logger=logger or False,
+                default_root_dir=folder or tempfile.gettempdir(),
+                enable_checkpointing=False,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+            )
+    except MisconfigurationException as error:
+        raise ConfigError(f"accelerator {accelerator.get('accelerator')!r} cannot be used here: {error}") from error
 
 
 class BestWeights(Callback):
@@ -271,9 +289,7 @@ class TrainingLog(Callback):
     def __init__(self, every: int = 10) -> None:
         self.every = every
 
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Log the last loss."""
         if trainer.logger is None or pl_module.done % self.every:
             return
@@ -296,9 +312,7 @@ def _found_rate(model: Model, windows: TrainingWindows, training: Training, *, s
     ):
         device = {"accelerator": windows.windows.device.type, "devices": 1}
         trainer = trainer_for(probe, device, validates=False, callbacks=[], logger=None, folder=Path(folder))
-        finder = Tuner(trainer).lr_find(
-            module, draws, min_lr=1e-5, max_lr=0.3, num_training=100, update_attr=False
-        )
+        finder = Tuner(trainer).lr_find(module, draws, min_lr=1e-5, max_lr=0.3, num_training=100, update_attr=False)
     suggested = finder.suggestion() if finder is not None else None
     if suggested is None:
         log.warning("the learning-rate range test found no descent; %g is used", Training.learning_rate)

@@ -56,9 +56,7 @@ class ProgressBar(Callback):
             self._show(trainer, pl_module)
             self._close()
 
-    def on_exception(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
-    ) -> None:
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Give the terminal back."""
         self._close()
 

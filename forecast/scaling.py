@@ -129,9 +129,7 @@ class LastValueScaler(Scaler):
         """Return the last observed value and the window's deviation: (B, 1, C)."""
         steps = torch.arange(1, inputs.target.shape[1] + 1, device=inputs.target.device)
         last = (inputs.observed * steps[:, None]).argmax(dim=1, keepdim=True)
-        return Affine(
-            inputs.target.gather(1, last), _deviation(inputs, _mean(inputs.target, inputs.observed))
-        )
+        return Affine(inputs.target.gather(1, last), _deviation(inputs, _mean(inputs.target, inputs.observed)))
 
 
 class MeanAbsScaler(Scaler):

@@ -13,9 +13,7 @@ from forecast.training import Training
 
 # Hydra sets one role after another, which a frozen record does not allow: the same fields, not frozen.
 _TYPES = get_type_hints(Columns)
-Roles: Any = make_dataclass(
-    "Roles", [(role.name, _TYPES[role.name], role.default) for role in fields(Columns)]
-)
+Roles: Any = make_dataclass("Roles", [(role.name, _TYPES[role.name], role.default) for role in fields(Columns)])
 
 
 @dataclass
@@ -58,9 +56,7 @@ class Test:
 
     windows: int = 3
     split: str | None = None
-    baselines: list[str] = field(
-        default_factory=lambda: ["naive", "seasonal_naive", "drift", "naive2", "ridge"]
-    )
+    baselines: list[str] = field(default_factory=lambda: ["naive", "seasonal_naive", "drift", "naive2", "ridge"])
 
 
 @dataclass

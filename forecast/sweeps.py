@@ -20,9 +20,7 @@ class Summary(Callback):
         from rich.table import Table
 
         folder = Path(config.hydra.sweep.dir)
-        runs = sorted(
-            folder.glob("*/metrics.csv"), key=lambda path: (len(path.parent.name), path.parent.name)
-        )
+        runs = sorted(folder.glob("*/metrics.csv"), key=lambda path: (len(path.parent.name), path.parent.name))
         if not runs:
             return
         table = Table(title=f"{len(runs)} runs, MASE on held-back data", title_justify="left")

@@ -25,9 +25,7 @@ def made_frame(
     """
     random = np.random.default_rng(seed)
     times = np.arange(rows) if freq == "1" else pd.date_range("2024-01-01", periods=rows, freq=freq)
-    frame = pd.DataFrame(
-        {"unique_id": np.repeat([f"s{i}" for i in range(series)], rows), "ds": np.tile(times, series)}
-    )
+    frame = pd.DataFrame({"unique_id": np.repeat([f"s{i}" for i in range(series)], rows), "ds": np.tile(times, series)})
     step = np.tile(np.arange(rows), series)
     number = np.repeat(np.arange(series), rows)
     frame["y"] = 10.0 * (number + 1) + np.sin(2 * np.pi * step / 7) + random.normal(0, 0.1, len(frame))

@@ -217,9 +217,7 @@ def test_ridge_shortens_its_lags_until_there_are_as_many_windows() -> None:
     assert Ridge().fit([np.arange(200.0)], horizon=5, seasonality=12).lags_ == 24
 
 
-@pytest.mark.parametrize(
-    "span", [[1.0, 2.0, 4.0], [7.0] * 50, [NAN] * 50], ids=["short", "constant", "unobserved"]
-)
+@pytest.mark.parametrize("span", [[1.0, 2.0, 4.0], [7.0] * 50, [NAN] * 50], ids=["short", "constant", "unobserved"])
 def test_ridge_is_naive_where_training_holds_no_window(span: list[float]) -> None:
     histories = [np.array([1.0, 3.0, 2.0]), np.array([5.0])]
     found = Ridge().fit([np.array(span)], horizon=3, seasonality=2).predict(histories)

@@ -84,9 +84,7 @@ def test_steps_before_1970_are_counted_alike(alias: str) -> None:
 
 @pytest.mark.parametrize("day", [15, 29, 30])
 def test_months_on_one_day_fall_back_to_the_last_day_of_short_ones(day: int) -> None:
-    stamps = np.array(
-        [pd.Timestamp(2023, month, min(day, 28 if month == 2 else 31)) for month in range(1, 13)]
-    )
+    stamps = np.array([pd.Timestamp(2023, month, min(day, 28 if month == 2 else 31)) for month in range(1, 13)])
     stamps = stamps.astype("datetime64[us]")
     freq = _infer(stamps)
     assert freq == Freq("months", 1, day)
@@ -114,11 +112,7 @@ def test_series_on_different_days_of_the_month_share_a_frequency() -> None:
 def test_leap_days_are_steps() -> None:
     ahead = Freq.parse("D").shift(np.datetime64("2024-02-28", "us"), np.arange(3)).astype("datetime64[D]")
     assert ahead.astype(str).tolist() == ["2024-02-28", "2024-02-29", "2024-03-01"]
-    yearly = (
-        Freq.parse("1M29")
-        .shift(np.datetime64("2024-02-29", "us"), np.array([12, 48]))
-        .astype("datetime64[D]")
-    )
+    yearly = Freq.parse("1M29").shift(np.datetime64("2024-02-29", "us"), np.array([12, 48])).astype("datetime64[D]")
     assert yearly.astype(str).tolist() == ["2025-02-28", "2028-02-29"]
 
 
@@ -154,9 +148,7 @@ def test_days_of_one_week_are_not_yet_business_days() -> None:
     assert _infer(_stamps("B", "2024-01-05", 5)) == Freq("business")
 
 
-@pytest.mark.parametrize(
-    "name", ["", "fortnight", "0M", "-1MS", "-2h", "0D", "3B", "1500ns", "QM", "M31", "2"]
-)
+@pytest.mark.parametrize("name", ["", "fortnight", "0M", "-1MS", "-2h", "0D", "3B", "1500ns", "QM", "M31", "2"])
 def test_what_is_no_frequency_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match="is not a frequency. Give a pandas alias"):
         Freq.parse(name)

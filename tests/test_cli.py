@@ -162,6 +162,12 @@ def test_a_path_alone_is_a_table_without_roles(settled: dict) -> None:
     assert settled["data"]["path"] == "folder/run=3/my.csv"
 
 
+def test_a_path_may_stand_beside_flags(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (("data.path=my.csv", "horizon=3", "--cfg", "job"), ("--cfg", "job", "data.path=my.csv")):
+        assert forecast("train", *words) == 0
+        assert "path: my.csv" in capsys.readouterr().out
+
+
 def test_a_path_beside_a_data_set_keeps_its_roles(settled: dict) -> None:
     assert forecast("train", "data=stocks", "data.path=my.csv") == 0
     assert settled["data"]["columns"]["id"] == "symbol" and settled["data"]["columns"]["gaps"] == "rows"

@@ -58,9 +58,7 @@ def test_every_optimizer_takes_a_step(name: str) -> None:
 
 
 @pytest.mark.parametrize(("group", "name"), EVERY)
-def test_every_yaml_names_a_class_of_its_package_and_every_argument_that_matters(
-    group: str, name: str
-) -> None:
+def test_every_yaml_names_a_class_of_its_package_and_every_argument_that_matters(group: str, name: str) -> None:
     values = read(group, name)
     assert values[TARGET].startswith(PACKAGES[group] + ".")
     assert read(group, name) is not values
@@ -140,9 +138,7 @@ def test_a_class_of_ones_own_may_take_any_options() -> None:
     assert build("model", partial(AnyOptions, width=3), WIDE).options == {"width": 3}
 
 
-@pytest.mark.parametrize(
-    "target", ["os.system", "builtins.eval", "torch.nn.Linear", "forecast.scaling.Scaler"]
-)
+@pytest.mark.parametrize("target", ["os.system", "builtins.eval", "torch.nn.Linear", "forecast.scaling.Scaler"])
 def test_a_file_builds_nothing_from_elsewhere(target: str) -> None:
     with pytest.raises(ConfigError, match=f"{target}.*is no loss of forecast.losses"):
         build("loss", {"_target_": target})

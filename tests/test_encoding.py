@@ -24,9 +24,7 @@ def test_statistics_and_vocabularies_are_those_of_the_rows() -> None:
     encoding = Encoding.fit(Panel.from_frame(frame, ROLES))
     assert encoding.ids == ("s0", "s1")
     for name in ("temp", "price"):
-        np.testing.assert_allclose(
-            encoding.statistics[name], (frame[name].mean(), frame[name].std(ddof=0)), rtol=1e-5
-        )
+        np.testing.assert_allclose(encoding.statistics[name], (frame[name].mean(), frame[name].std(ddof=0)), rtol=1e-5)
     np.testing.assert_allclose(encoding.statistics["size"], (150, 50))  # one value for each series
     assert encoding.categories == {
         "mood": ("bad", "good", "mixed"), "promo": ("no", "yes"), "region": ("north", "south")
@@ -46,14 +44,8 @@ def test_what_comes_after_the_span_teaches_nothing() -> None:
 
 def test_known_covariates_ahead_teach_nothing() -> None:
     frame = made_frame(covariates=True)
-    future = (
-        frame.groupby("unique_id")
-        .tail(1)
-        .assign(ds=frame["ds"].max() + pd.Timedelta("1D"), price=1e9, promo="?")
-    )
-    assert Encoding.fit(Panel.from_frame(frame, ROLES, future=future)) == Encoding.fit(
-        Panel.from_frame(frame, ROLES)
-    )
+    future = frame.groupby("unique_id").tail(1).assign(ds=frame["ds"].max() + pd.Timedelta("1D"), price=1e9, promo="?")
+    assert Encoding.fit(Panel.from_frame(frame, ROLES, future=future)) == Encoding.fit(Panel.from_frame(frame, ROLES))
 
 
 def test_codes_and_numbers_are_those_of_training_in_every_table() -> None:

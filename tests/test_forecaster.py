@@ -75,9 +75,7 @@ def test_a_clone_is_equal_unfitted_and_shares_nothing(fitted: Forecaster) -> Non
     clone(Forecaster(partial(LastValue, width=2), horizon=3, loss={"_target_": "forecast.losses.MAE"}))
 
 
-@pytest.mark.parametrize(
-    "use", [lambda f: f.predict(), lambda f: f.predict(made_frame()), lambda f: f.save("model")]
-)
+@pytest.mark.parametrize("use", [lambda f: f.predict(), lambda f: f.predict(made_frame()), lambda f: f.save("model")])
 def test_use_before_fit_is_refused(use: Any) -> None:
     with pytest.raises(NotFittedError):
         use(_forecaster())
@@ -245,9 +243,7 @@ def test_known_covariates_of_the_future_are_read(with_covariates: tuple) -> None
 def test_what_a_future_says_of_the_target_is_not_read(with_covariates: tuple) -> None:
     forecaster, history, future = with_covariates
     expected = forecaster.predict(history, future=future[["unique_id", "ds", "price", "promo"]])
-    pd.testing.assert_frame_equal(
-        forecaster.predict(history, future=future.assign(y=1e9, temp=1e9)), expected
-    )
+    pd.testing.assert_frame_equal(forecaster.predict(history, future=future.assign(y=1e9, temp=1e9)), expected)
 
 
 @pytest.mark.parametrize("missing", ["all", "one row", "one value"])
@@ -337,9 +333,7 @@ def test_a_fit_that_failed_leaves_nothing_to_predict_with() -> None:
 def test_a_fit_replaces_an_earlier_fit() -> None:
     forecaster = _forecaster().fit(made_frame(series=3, seed=9))
     forecaster.fit(made_frame())
-    pd.testing.assert_frame_equal(
-        forecaster.predict(), _forecaster().fit(made_frame()).predict(), check_exact=True
-    )
+    pd.testing.assert_frame_equal(forecaster.predict(), _forecaster().fit(made_frame()).predict(), check_exact=True)
 
 
 def _forecaster(model: Any = "gru", *, steps: int = 3, **settings: Any) -> Forecaster:

@@ -28,9 +28,7 @@ POISONS = {
     ("model", "scaling"),
     [*((model, "window") for model in names("model")), *(("gru", scaling) for scaling in names("scaling"))],
 )
-def test_what_comes_after_an_origin_changes_no_bit_of_its_forecast(
-    model: str, scaling: str, poison: Any
-) -> None:
+def test_what_comes_after_an_origin_changes_no_bit_of_its_forecast(model: str, scaling: str, poison: Any) -> None:
     forecaster, panel = _fitted(model, scaling)
     random = np.random.default_rng(1)
     later = np.ones(len(panel.target), bool)
@@ -74,9 +72,7 @@ def test_a_span_held_back_moves_neither_statistics_nor_training(scaling: str) ->
     clean, other = (_forecaster("gru", scaling, training).fit(table) for table in (frame, poisoned))
     assert other.encoding_ == clean.encoding_
     for label, value in clean.model_.scaler.state_dict().items():
-        torch.testing.assert_close(
-            other.model_.scaler.state_dict()[label], value, rtol=0, atol=0, equal_nan=True
-        )
+        torch.testing.assert_close(other.model_.scaler.state_dict()[label], value, rtol=0, atol=0, equal_nan=True)
     np.testing.assert_array_equal(other.history_.train_loss, clean.history_.train_loss)
     assert not np.array_equal(other.history_.valid_loss.dropna(), clean.history_.valid_loss.dropna())
 
@@ -108,9 +104,5 @@ def _forecaster(model: str, scaling: str, training: Training) -> Forecaster:
 
 def _poisoned(covariate: Covariate, later: np.ndarray, poison: Any, random: np.random.Generator) -> Covariate:
     values = covariate.values
-    other = (
-        poison(values, random)
-        if covariate.categories is None
-        else np.where(values == 0, 1, 0).astype(values.dtype)
-    )
+    other = poison(values, random) if covariate.categories is None else np.where(values == 0, 1, 0).astype(values.dtype)
     return replace(covariate, values=np.where(later, other, values))

@@ -138,9 +138,7 @@ def test_trained_levels_are_the_outputs_and_levels_between_lie_on_straight_lines
     torch.testing.assert_close(between[..., 1], median + 0.5 * (high - median), rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("name", "level"), [("quantile", 0.05), ("quantile", 0.95), ("mae", 0.001), ("mse", 0.999)]
-)
+@pytest.mark.parametrize(("name", "level"), [("quantile", 0.05), ("quantile", 0.95), ("mae", 0.001), ("mse", 0.999)])
 def test_levels_outside_are_refused_with_the_way_out(name: str, level: float) -> None:
     loss, raw, _, affine = _case(name)
     with pytest.raises(ConfigError, match=rf"level {level} lies outside.*loss=gaussian or student_t"):
@@ -167,9 +165,7 @@ def test_quantiles_of_distributions_equal_scipy() -> None:
     )
     raw = raw[..., :2]
     loc, scale = (part[..., None].double().numpy() for part in Gaussian().parameters_of(raw))
-    np.testing.assert_allclose(
-        Gaussian().quantiles(raw, levels, _one()), stats.norm.ppf(levels, loc, scale), rtol=1e-4
-    )
+    np.testing.assert_allclose(Gaussian().quantiles(raw, levels, _one()), stats.norm.ppf(levels, loc, scale), rtol=1e-4)
 
 
 def test_samples_have_the_quantiles_of_the_forecast_and_come_again_from_one_seed(name: str) -> None:

@@ -195,9 +195,7 @@ def test_time_column_is_found_or_named() -> None:
     more = scored.assign(price=1.0)
     with pytest.raises(ValueError, match="columns_time"):
         metrics.score(more, columns_id="shop", scale=scale)
-    pd.testing.assert_frame_equal(
-        metrics.score(more, columns_id="shop", scale=scale, columns_time="day"), found
-    )
+    pd.testing.assert_frame_equal(metrics.score(more, columns_id="shop", scale=scale, columns_time="day"), found)
 
 
 def test_summary_averages_over_series_and_counts_undefined_scales() -> None:

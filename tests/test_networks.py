@@ -131,10 +131,7 @@ def test_left_padding_never_touches_a_state(name: str) -> None:
     junk = {"target": 0, "observed": 0, "past": 9, "known": 9, "past_codes": 1, "known_codes": 1}
     parts = {field: getattr(inputs, field) for field in junk}
     padded = inputs._replace(
-        **{
-            field: torch.cat([torch.full_like(part[:, :10], junk[field]), part], dim=1)
-            for field, part in parts.items()
-        }
+        **{field: torch.cat([torch.full_like(part[:, :10], junk[field]), part], dim=1) for field, part in parts.items()}
     )
     torch.testing.assert_close(network(padded), network(inputs), rtol=1e-5, atol=1e-6)
 
@@ -171,9 +168,7 @@ def test_recurrent_weights_are_orthogonal_gate_by_gate() -> None:
         for label, weight in module.named_parameters():
             if label.startswith("weight_hh"):
                 for gate in weight.split(module.hidden_size):
-                    torch.testing.assert_close(
-                        gate @ gate.T, torch.eye(module.hidden_size), atol=1e-5, rtol=0
-                    )
+                    torch.testing.assert_close(gate @ gate.T, torch.eye(module.hidden_size), atol=1e-5, rtol=0)
 
 
 def test_forget_gates_start_open_and_other_biases_at_zero() -> None:

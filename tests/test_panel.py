@@ -31,9 +31,7 @@ def ragged_frames(draw: st.DrawFn) -> pd.DataFrame:
         rows = draw(st.integers(6, 25))
         part = made_frame(series=1, rows=40, freq=freq, seed=seed + number, covariates=True)
         start = draw(st.integers(0, 15))
-        part = part.iloc[start : start + rows].assign(
-            unique_id=f"s{number}", size=float(number), region=f"r{number}"
-        )
+        part = part.iloc[start : start + rows].assign(unique_id=f"s{number}", size=float(number), region=f"r{number}")
         part = part.drop(index=part.index[1:-1][random.random(rows - 2)[: len(part) - 2] < 0.1])
         part.loc[random.random(len(part)) < 0.1, "y"] = np.nan
         part.loc[random.random(len(part)) < 0.1, "temp"] = np.nan
@@ -128,10 +126,7 @@ def test_until_is_the_panel_of_the_rows_before(frame: pd.DataFrame, share: float
     ends = np.maximum((panel.lengths * share).astype(np.int64), 1)
     last = panel.stamps(np.arange(len(panel.ids)), np.minimum(ends, panel.lengths) - 1)
     before = pd.concat(
-        [
-            frame[(frame.unique_id == name) & (frame.ds <= at)]
-            for name, at in zip(panel.ids, last, strict=True)
-        ]
+        [frame[(frame.unique_id == name) & (frame.ds <= at)] for name, at in zip(panel.ids, last, strict=True)]
     )
     cut = panel.until(ends)
     assert cut.lengths.tolist() == np.minimum(ends, panel.lengths).tolist()
@@ -162,9 +157,7 @@ def test_absent_steps_are_counted_refused_or_closed_up() -> None:
     assert np.flatnonzero(np.isnan(panel.target)).tolist() == [3, 4, 17]
     rows = Panel.from_frame(frame, Columns(gaps="rows"), freq="D")
     assert (rows.absent, rows.lengths.tolist()) == (0, [8, 9])
-    with pytest.raises(
-        DataError, match="'s0' has no row between 2024-01-03.* and 2024-01-06.*3 steps absent"
-    ):
+    with pytest.raises(DataError, match="'s0' has no row between 2024-01-03.* and 2024-01-06.*3 steps absent"):
         Panel.from_frame(frame, Columns(gaps="error"))
 
 

@@ -47,9 +47,7 @@ def _history(*ids: str, kind: str = "dates") -> pd.DataFrame:
 
 def _forecast(name: str, *, start: int, kind: str = "dates", shift: float = 0.0) -> pd.DataFrame:
     point = 100.0 + shift + np.arange(HORIZON)
-    frame = pd.DataFrame(
-        {"shop": name, "when": _times(start=start, count=HORIZON, kind=kind), "forecast": point}
-    )
+    frame = pd.DataFrame({"shop": name, "when": _times(start=start, count=HORIZON, kind=kind), "forecast": point})
     return frame.assign(**{f"q{level:g}": point + 20 * (level - 0.5) for level in LEVELS})
 
 
@@ -279,9 +277,7 @@ def test_saved_figure_is_a_png_of_the_common_width(tmp_path: Path) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_nothing_is_left_when_a_file_cannot_be_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_is_left_when_a_file_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "report.html").write_text("old")
 
     def refuse(source: object, target: object) -> None:
@@ -314,9 +310,7 @@ class _Tags(HTMLParser):
 def test_user_text_is_escaped_everywhere(tmp_path: Path) -> None:
     evil = "<script>alert('x')</script>\"><b onload=1>"
     table = pd.DataFrame({evil: [evil], "mae": [1.0]}, index=pd.Index([evil], name=f"{evil}2"))
-    page = _page(
-        tmp_path, title=evil, sentence=evil, tables={evil: table}, figures={evil: PNG}, facts={evil: evil}
-    )
+    page = _page(tmp_path, title=evil, sentence=evil, tables={evil: table}, figures={evil: PNG}, facts={evil: evil})
     assert "<script" not in page and "<b onload" not in page
     # title twice, sentence, caption, two headers, two cells, figure's heading and alt, fact and its name
     assert page.count("&lt;script&gt;") == 12

@@ -37,9 +37,7 @@ def test_restored_undoes_scaled(name: str, unit: float) -> None:
     assert scaled.target.dtype == torch.float32 and scaled.target.isfinite().all()
     exact = affine.context(12).scaled(scaler.transformed(inputs.target))
     restored = scaler.restored(affine.context(12).restored(exact))
-    torch.testing.assert_close(
-        restored, inputs.target, rtol=1e-12 if scaler.transform == "none" else 1e-8, atol=0
-    )
+    torch.testing.assert_close(restored, inputs.target, rtol=1e-12 if scaler.transform == "none" else 1e-8, atol=0)
 
 
 def test_loc_and_scale_broadcast_over_context_and_horizon(name: str) -> None:

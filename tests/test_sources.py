@@ -114,9 +114,7 @@ def test_times_come_back_in_the_dtype_they_came_in(times: pd.Index) -> None:
 def test_times_of_arrow_are_times() -> None:
     pytest.importorskip("pyarrow")
     times = pd.date_range("2024-01-01", periods=6, tz="Europe/Berlin")
-    frame = pd.DataFrame(
-        {"ds": pd.Series(times).astype("timestamp[us, tz=Europe/Berlin][pyarrow]"), "y": 1.0}
-    )
+    frame = pd.DataFrame({"ds": pd.Series(times).astype("timestamp[us, tz=Europe/Berlin][pyarrow]"), "y": 1.0})
     panel = Panel.from_frame(frame)
     ahead = panel.stamp_column(panel.stamps(np.zeros(6, int), np.arange(6)))
     assert ahead.dtype == frame["ds"].dtype

@@ -104,9 +104,7 @@ def test_weight_averaging_keeps_the_moving_average() -> None:
         if averaged is None:
             averaged = {label: weight.detach().clone() for label, weight in weights.items()}
         else:
-            averaged = {
-                label: decay * averaged[label] + (1 - decay) * weight for label, weight in weights.items()
-            }
+            averaged = {label: decay * averaged[label] + (1 - decay) * weight for label, weight in weights.items()}
     got = dict(_fitted(steps=steps, weight_averaging=decay, **settings).model_.named_parameters())
     for label, weight in averaged.items():
         torch.testing.assert_close(got[label], weight, rtol=1e-5, atol=1e-6)

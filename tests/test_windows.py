@@ -44,9 +44,7 @@ def _all_origins(panel: Panel) -> tuple[np.ndarray, np.ndarray]:
     return series, np.arange(len(series)) - panel.offsets[series] + 1
 
 
-def _looped(
-    windows: Windows, encoding: Encoding, series: np.ndarray, ends: np.ndarray
-) -> tuple[Inputs, Outcome]:
+def _looped(windows: Windows, encoding: Encoding, series: np.ndarray, ends: np.ndarray) -> tuple[Inputs, Outcome]:
     """Cut the same windows one step of one window at a time."""
     panel, length, total = windows.panel, windows.context_length, windows.context_length + windows.horizon
     steps = len(panel.target)
@@ -100,9 +98,7 @@ def _batch(windows: Windows, series: np.ndarray, ends: np.ndarray) -> tuple[Inpu
     covariates=st.booleans(),
     gaps=st.sampled_from(["mask", "rows"]),
 )
-def test_a_batch_is_what_a_loop_cuts(
-    seed: int, context: int, horizon: int, covariates: bool, gaps: str
-) -> None:
+def test_a_batch_is_what_a_loop_cuts(seed: int, context: int, horizon: int, covariates: bool, gaps: str) -> None:
     roles = made_roles() if covariates else {}
     panel = Panel.from_frame(_ragged(seed, covariates=covariates), Columns(gaps=gaps, **roles), freq="D")
     encoding = Encoding.fit(panel.until(panel.lengths // 2))  # series and categories that it never saw
@@ -122,9 +118,7 @@ def test_known_covariates_reach_past_the_last_target() -> None:
     assert (inputs.known_codes[:, 6:] > 0).all()
     mean, deviation = Encoding.fit(panel).statistics["price"]
     ahead = frame[~is_past]["price"].to_numpy().reshape(2, 5)
-    np.testing.assert_allclose(
-        inputs.known[:, 6:, 0].numpy(), (ahead - mean) / deviation, rtol=1e-4, atol=1e-5
-    )
+    np.testing.assert_allclose(inputs.known[:, 6:, 0].numpy(), (ahead - mean) / deviation, rtol=1e-4, atol=1e-5)
 
 
 def test_left_padding_is_zero_and_unobserved() -> None:
@@ -156,16 +150,12 @@ def test_nothing_after_the_origin_changes_inputs(poison: float) -> None:
 
 
 def test_absent_covariates_are_zero_wide() -> None:
-    inputs, _ = _batch(
-        _windows(Panel.from_frame(made_frame()), context=8, horizon=3), np.array([0]), np.array([20])
-    )
+    inputs, _ = _batch(_windows(Panel.from_frame(made_frame()), context=8, horizon=3), np.array([0]), np.array([20]))
     widths = {name: tuple(getattr(inputs, name).shape) for name in inputs._fields}
     assert widths["past"] == widths["past_codes"] == (1, 8, 0)
     assert widths["known"] == widths["known_codes"] == (1, 11, 0)
     assert widths["static"] == widths["static_codes"] == (1, 0)
-    empty = _batch(
-        _windows(Panel.from_frame(made_frame()), context=8, horizon=3), np.arange(0), np.arange(0)
-    )[0]
+    empty = _batch(_windows(Panel.from_frame(made_frame()), context=8, horizon=3), np.arange(0), np.arange(0))[0]
     assert (empty.target.shape, empty.past.shape) == ((0, 8, 1), (0, 8, 0))
 
 
@@ -184,9 +174,7 @@ def test_sizes_are_those_of_the_batches() -> None:
     assert (sizes.series, sizes.season, sizes.outputs, sizes.context_length, sizes.horizon) == (4, 7, 9, 6, 4)
 
 
-def _drawn(
-    panel: Panel, *, context: int, horizon: int, seed: int = 0, batch: int = 64, steps: int = 40
-) -> set:
+def _drawn(panel: Panel, *, context: int, horizon: int, seed: int = 0, batch: int = 64, steps: int = 40) -> set:
     """Return every window drawn, as (series number, steps known)."""
     windows = _windows(panel, context=context, horizon=horizon)
     draws = TrainingWindows(windows, batch_size=batch, seed=seed, steps=steps)
@@ -196,16 +184,12 @@ def _drawn(
         assert inputs.target.shape == (batch, context, 1)
         assert outcome.target.shape == (batch, horizon, 1)
         numbers = inputs.series.numpy() - 1
-        found |= set(
-            zip(numbers.tolist(), (inputs.position.numpy() - first[numbers] + 1).tolist(), strict=True)
-        )
+        found |= set(zip(numbers.tolist(), (inputs.position.numpy() - first[numbers] + 1).tolist(), strict=True))
     return found
 
 
 def test_every_admissible_window_is_drawn_and_no_other() -> None:
-    parts = [
-        made_frame(series=1, rows=rows).assign(unique_id=f"s{i}") for i, rows in enumerate([30, 12, 4, 3, 9])
-    ]
+    parts = [made_frame(series=1, rows=rows).assign(unique_id=f"s{i}") for i, rows in enumerate([30, 12, 4, 3, 9])]
     panel = Panel.from_frame(pd.concat(parts))
     context, horizon = 6, 3
     wanted = set()
@@ -243,13 +227,9 @@ def test_drawing_leaves_the_global_random_state_alone() -> None:
 
 
 def test_a_panel_too_short_to_train_on_is_refused_by_name() -> None:
-    frame = pd.concat(
-        [made_frame(series=1, rows=5), made_frame(series=1, rows=7).assign(unique_id="longest")]
-    )
+    frame = pd.concat([made_frame(series=1, rows=5), made_frame(series=1, rows=7).assign(unique_id="longest")])
     windows = _windows(Panel.from_frame(frame), context=4, horizon=7)
-    with pytest.raises(
-        DataError, match="the longest, 'longest', has 7 steps, and a horizon of 7 needs at least 8"
-    ):
+    with pytest.raises(DataError, match="the longest, 'longest', has 7 steps, and a horizon of 7 needs at least 8"):
         TrainingWindows(windows, batch_size=4, seed=0, steps=1)
 
 

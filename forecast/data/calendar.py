@@ -181,9 +181,7 @@ def infer_freq(stamps: np.ndarray, same_series: np.ndarray, *, rows: bool = Fals
     before, after = stamps[:-1][forward], stamps[1:][forward]
     steps = (after - before).astype(np.int64)
     if not len(steps):
-        raise DataError(
-            f"no series has two rows, so no frequency can be inferred. Name it: freq is {ACCEPTED}."
-        )
+        raise DataError(f"no series has two rows, so no frequency can be inferred. Name it: freq is {ACCEPTED}.")
     lengths, counts = np.unique(steps, return_counts=True)
     commonest = int(lengths[counts.argmax()])
     if rows and DAY <= commonest < WEEK and on_weekdays(stamps):

@@ -54,9 +54,7 @@ class Encoding:
                 if covariate.categories is None:
                     statistics[covariate.name] = _statistics(covariate.name, values)
                 else:
-                    met = np.unique(
-                        values[values >= 0]
-                    )  # sorted by name: codes tell nothing of what comes later
+                    met = np.unique(values[values >= 0])  # sorted by name: codes tell nothing of what comes later
                     categories[covariate.name] = tuple(sorted(covariate.categories[code] for code in met))
         return cls(tuple(str(name) for name in panel.ids), statistics, categories)
 
@@ -65,10 +63,7 @@ class Encoding:
         """Return what `as_dict` gave."""
         return cls(
             tuple(values["ids"]),
-            {
-                name: (float(mean), float(deviation))
-                for name, (mean, deviation) in values["statistics"].items()
-            },
+            {name: (float(mean), float(deviation)) for name, (mean, deviation) in values["statistics"].items()},
             {name: tuple(categories) for name, categories in values["categories"].items()},
         )
 
@@ -110,6 +105,4 @@ def _statistics(name: str, values: np.ndarray) -> tuple[float, float]:
     if not len(seen):
         raise DataError(f"covariate {name!r} has no value in the training span. Leave it out.")
     mean, deviation = float(seen.mean()), float(seen.std())
-    return mean, deviation if deviation > 1e-7 * abs(
-        mean
-    ) else 1.0  # below what float32 tells apart, it is constant
+    return mean, deviation if deviation > 1e-7 * abs(mean) else 1.0  # below what float32 tells apart, it is constant

@@ -133,9 +133,7 @@ class Panel:
             column = column.dt.tz_localize("UTC").dt.tz_convert(self.zone)
         if pd.api.types.is_integer_dtype(self.dtype):
             same = column.astype(self.dtype)
-            return (
-                same if (same == column).all() else column
-            )  # small integers may be too small for the future
+            return same if (same == column).all() else column  # small integers may be too small for the future
         is_time = pd.api.types.is_datetime64_any_dtype(self.dtype) or isinstance(self.dtype, pd.PeriodDtype)
         return column.astype(self.dtype) if is_time else column
 
@@ -321,8 +319,7 @@ class _Layout:
             row = int(np.asarray(column.isna()).argmax())
             series, time = (self.table[role].iloc[row] for role in (self.columns.id, self.columns.time))
             raise DataError(
-                f"known covariate {name!r} is empty in series {series!r} at {time}. "
-                "Fill it, or name it under past."
+                f"known covariate {name!r} is empty in series {series!r} at {time}. Fill it, or name it under past."
             )
         if _is_categorical(column):
             codes, categories = _coded(column)
@@ -363,9 +360,7 @@ def _is_categorical(column: pd.Series) -> bool:
 
 def _coded(column: pd.Series) -> tuple[np.ndarray, tuple[str, ...]]:
     codes, found = pd.factorize(column)
-    again, names = pd.factorize(
-        np.array([str(category) for category in found], dtype=object)
-    )  # 1 and "1" are one
+    again, names = pd.factorize(np.array([str(category) for category in found], dtype=object))  # 1 and "1" are one
     return np.append(again, -1).astype(np.int32)[codes], tuple(names)
 
 

@@ -131,9 +131,7 @@ def numbers(column: pd.Series, dtype: type = np.float64) -> np.ndarray:
         If a cell is text or infinite.
     """
     if column.dtype.kind in "mM":
-        raise DataError(
-            f"column {column.name!r} holds {column.dtype}, not numbers. Check the roles of the columns."
-        )
+        raise DataError(f"column {column.name!r} holds {column.dtype}, not numbers. Check the roles of the columns.")
     try:
         with np.errstate(over="ignore"):  # an overflow is infinite, and refused below
             values = column.to_numpy(dtype=dtype, na_value=np.nan)
@@ -198,18 +196,14 @@ def _parsed(column: pd.Series) -> pd.Series:
     if isinstance(column.dtype, pd.PeriodDtype):
         return column.dt.to_timestamp()
     if pd.api.types.is_float_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype):
-        raise DataError(
-            f"column {column.name!r} holds {column.dtype} as times. Give timestamps or whole numbers."
-        )
+        raise DataError(f"column {column.name!r} holds {column.dtype} as times. Give timestamps or whole numbers.")
     try:
         parsed = pd.to_datetime(column)
     except (ValueError, TypeError):
         parsed = _parsed_apart(column)
     if parsed.isna().any():
         row = _first(parsed.isna())
-        raise DataError(
-            f"column {column.name!r} holds {column.iloc[row]!r} in row {row}, which is not a time."
-        )
+        raise DataError(f"column {column.name!r} holds {column.iloc[row]!r} in row {row}, which is not a time.")
     return parsed
 
 
@@ -234,9 +228,7 @@ def _with_index(frame: pd.DataFrame, columns: Columns) -> pd.DataFrame:
 
 def _melted(frame: pd.DataFrame, columns: Columns) -> pd.DataFrame:
     if columns.covariates:
-        raise DataError(
-            "a wide table has no covariates: each of its columns is a series. Give the table in long form."
-        )
+        raise DataError("a wide table has no covariates: each of its columns is a series. Give the table in long form.")
     if columns.time not in frame:
         raise DataError(_missing(frame, columns.time, "time"))
     values = frame.drop(columns=columns.time)

@@ -58,9 +58,7 @@ class Windows:
         self._target = self._laid(np.where(seen, panel.target, 0)[:, None], dtype=precision)
         self._observed = self._laid(seen[:, None], dtype=np.float32)
         seen = np.isfinite(past.numbers)
-        self._past = self._laid(
-            np.concatenate([np.where(seen, past.numbers, 0), seen], axis=1), dtype=np.float32
-        )
+        self._past = self._laid(np.concatenate([np.where(seen, past.numbers, 0), seen], axis=1), dtype=np.float32)
         self._past_codes = self._laid(past.codes, dtype=np.int64)
         self._known = self._laid(np.nan_to_num(known.numbers), dtype=np.float32)
         self._known_codes = self._laid(known.codes, dtype=np.int64)
@@ -115,9 +113,7 @@ class Windows:
 
     def _laid(self, values: np.ndarray, *, dtype: type) -> Tensor:
         """Return values over time (T, width) on the device, with zeros around each series."""
-        laid: np.ndarray = np.zeros(
-            (len(values) + self._gap * (len(self.panel.ids) + 1), values.shape[1]), dtype
-        )
+        laid: np.ndarray = np.zeros((len(values) + self._gap * (len(self.panel.ids) + 1), values.shape[1]), dtype)
         laid[self._rows] = values
         return self._moved(laid)
 

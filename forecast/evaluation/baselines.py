@@ -146,9 +146,7 @@ class Ridge:
         Seed of that choice.
     """
 
-    def __init__(
-        self, lags: int | None = None, *, alpha: float = 1.0, windows: int = 20_000, seed: int = 0
-    ) -> None:
+    def __init__(self, lags: int | None = None, *, alpha: float = 1.0, windows: int = 20_000, seed: int = 0) -> None:
         self.lags = lags
         self.alpha = alpha
         self.windows = windows
@@ -187,9 +185,7 @@ class Ridge:
         """Choose windows of the training spans: lags (n, lags), gaps filled, and targets (n, H), gaps NaN."""
         offsets = np.cumsum(lengths) - lengths
         counts = np.maximum(lengths - self.lags_ - horizon + 1, 0)
-        starts = np.concatenate(
-            [offset + np.arange(count) for offset, count in zip(offsets, counts, strict=True)]
-        )
+        starts = np.concatenate([offset + np.arange(count) for offset, count in zip(offsets, counts, strict=True)])
         if len(starts) > self.windows:
             starts = np.random.default_rng(self.seed).choice(starts, self.windows, replace=False)
         filled = np.concatenate([_filled(span) for span in spans])

@@ -73,9 +73,7 @@ def evaluate(
     for baseline in baselines:
         method = BASELINES[baseline]()
         method.fit(before, horizon=forecaster.horizon, seasonality=forecaster.seasonality_)
-        predicted = method.predict(
-            [panel.series(number)[:end] for number, end in zip(series, origins, strict=True)]
-        )
+        predicted = method.predict([panel.series(number)[:end] for number, end in zip(series, origins, strict=True)])
         spread = predicted.spread[..., None] * ndtri(np.asarray(levels))
         values = np.concatenate([predicted.point[..., None], predicted.point[..., None] + spread], axis=-1)
         frames.append(_scored(panel, series, origins, values, levels, baseline))
@@ -145,9 +143,7 @@ def _scored_origins(panel: Panel, ends: np.ndarray) -> tuple[np.ndarray, np.ndar
         )
     left_out = len(panel.ids) - len(np.unique(series))
     if left_out:
-        log.warning(
-            "%d series have no history before, or no step after, any held-back origin: not scored.", left_out
-        )
+        log.warning("%d series have no history before, or no step after, any held-back origin: not scored.", left_out)
     return series, ends[window, series]
 
 
@@ -172,9 +168,7 @@ def _scored(
     return frame
 
 
-def _before_first(
-    panel: Panel, series: np.ndarray, origins: np.ndarray
-) -> tuple[np.ndarray, list[np.ndarray]]:
+def _before_first(panel: Panel, series: np.ndarray, origins: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
     """Return the scored series, and what each was before its first origin: the span of training."""
     first = pd.Series(origins).groupby(series).min()
     numbers = first.index.to_numpy()

@@ -184,9 +184,7 @@ def _symmetric_percent(y: NDArray[np.float64], forecast: NDArray[np.float64]) ->
     return 200 * np.abs(y - forecast) / np.where(size == 0, 1, size)
 
 
-def _inside(
-    y: NDArray[np.float64], lower: NDArray[np.float64], upper: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _inside(y: NDArray[np.float64], lower: NDArray[np.float64], upper: NDArray[np.float64]) -> NDArray[np.float64]:
     inside = ((lower <= y) & (y <= upper)).astype(np.float64)
     return np.where(np.isnan(y + lower + upper), np.nan, inside)
 
@@ -212,17 +210,13 @@ def _bounds(scored: pd.DataFrame, interval: float) -> tuple[str, str]:
 def _check_scale(ids: pd.Series, scale: pd.Series) -> None:
     absent = pd.unique(ids[~ids.isin(scale.index)])
     if len(absent):
-        raise ValueError(
-            f"scale lacks {len(absent)} series, first {absent[0]!r}. Give NaN where it is undefined."
-        )
+        raise ValueError(f"scale lacks {len(absent)} series, first {absent[0]!r}. Give NaN where it is undefined.")
 
 
 def _check_rows(scored: pd.DataFrame, *, keys: list[str]) -> None:
     """Refuse models that were not scored on the same rows with the same truth, each row once."""
     if twice := _models(scored, scored.duplicated(["model", *keys])):
-        raise ValueError(
-            f"model {twice[0]!r} has several rows for the same {keys}. Score one target at a time."
-        )
+        raise ValueError(f"model {twice[0]!r} has several rows for the same {keys}. Score one target at a time.")
     if absent := _models(scored, scored["forecast"].isna() & scored["y"].notna()):
         raise ValueError(f"model {absent[0]!r} has rows without a forecast where the truth was observed.")
     code = scored.groupby(keys, sort=False, observed=True, dropna=False).ngroup()

@@ -32,9 +32,7 @@ class Linear(nn.Module):
         self.context = nn.Linear(sizes.context_length * self.features.encoder_width, sizes.horizon * outputs)
         self.ahead = nn.Parameter(torch.randn(self.features.decoder_width, outputs) * 0.01)
 
-    def forward(
-        self, inputs: Inputs, teacher: Outcome | None = None, feedback: Callable | None = None
-    ) -> Tensor:
+    def forward(self, inputs: Inputs, teacher: Outcome | None = None, feedback: Callable | None = None) -> Tensor:
         """Return raw outputs (B, H, C, K)."""
         raw = self.context(self.features.encoder(inputs).flatten(1)).unflatten(-1, self.shape)
         return raw + (self.features.decoder(inputs) @ self.ahead).unflatten(-1, self.shape[1:])

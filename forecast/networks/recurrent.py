@@ -78,9 +78,7 @@ class Recurrent(nn.Module):
         self.head = Head(sizes, summary=hidden_size * directions, decoder=self.features.decoder_width)
         initialise(self)
 
-    def forward(
-        self, inputs: Inputs, teacher: Outcome | None = None, feedback: Callable | None = None
-    ) -> Tensor:
+    def forward(self, inputs: Inputs, teacher: Outcome | None = None, feedback: Callable | None = None) -> Tensor:
         """Return raw outputs (B, H, C, K), all steps at once: neither teacher nor feedback is read."""
         summary = self._summary(self.features.encoder(inputs), padding(inputs.observed))
         return self.head(self.dropout(summary), self.features.decoder(inputs))

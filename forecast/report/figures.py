@@ -160,9 +160,7 @@ def save(figure: Figure, path: str | Path) -> Path:
     return write_whole(path, buffer.getvalue())
 
 
-def _chosen(
-    series: Sequence[Any] | None, frames: Mapping[str, pd.DataFrame | None], *, columns: Columns
-) -> list[Any]:
+def _chosen(series: Sequence[Any] | None, frames: Mapping[str, pd.DataFrame | None], *, columns: Columns) -> list[Any]:
     given = [frames[key] for key in ("scored", "future", "history")]
     known = next(list(frame[columns.id].unique()) for frame in given if frame is not None)
     chosen = known[:_PANELS] if series is None else list(series)
@@ -174,9 +172,7 @@ def _chosen(
     return chosen
 
 
-def _check_forecasts(
-    scored: pd.DataFrame | None, future: pd.DataFrame | None, *, columns: Columns, model: str
-) -> None:
+def _check_forecasts(scored: pd.DataFrame | None, future: pd.DataFrame | None, *, columns: Columns, model: str) -> None:
     if scored is not None and model not in set(scored["model"]):
         raise ValueError(unknown_name("model", model, scored["model"].astype(str).unique()))
     for frame, more in ((scored, ["cutoff", "model"]), (future, [])):
@@ -185,9 +181,7 @@ def _check_forecasts(
         twice = frame.loc[frame.duplicated([columns.id, columns.time, *more])]
         if len(twice):
             name, time = twice.iloc[0][[columns.id, columns.time]]
-            raise ValueError(
-                f"series {name!r} has two forecasts for {time}. Keep one scenario before drawing."
-            )
+            raise ValueError(f"series {name!r} has two forecasts for {time}. Keep one scenario before drawing.")
 
 
 def _shortened(name: str, *, length: int = 90) -> str:
@@ -217,9 +211,7 @@ def _legend_below(figure: Figure, axes: Sequence[Axes]) -> None:
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
     first = ["history", "held-back truth", "cutoff", "beyond the last observation"]
-    order = [label for label in first if label in handles] + [
-        label for label in handles if label not in first
-    ]
+    order = [label for label in first if label in handles] + [label for label in handles if label not in first]
     # A legend fills its columns from top to bottom; this reads from left to right.
     ncols = len(order) if len(order) <= 5 else 4
     order = [label for column in range(ncols) for label in order[column::ncols]]

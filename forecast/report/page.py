@@ -57,9 +57,7 @@ def write_page(
         If a figure is no PNG.
     """
     # The name of the template ends in .j2, so that escaping by file name would leave it out.
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(files(__package__).joinpath("page.html.j2").read_text("utf-8"))
     text = template.render(
         title=title,
@@ -136,7 +134,5 @@ def _text(value: Any) -> str:
 def _embedded(figure: Path | bytes, caption: str) -> str:
     content = figure if isinstance(figure, bytes) else Path(figure).read_bytes()
     if not content.startswith(_PNG):
-        raise ValueError(
-            f"figure {caption!r} is no PNG: it begins with {content[:8]!r}. Save it as PNG first."
-        )
+        raise ValueError(f"figure {caption!r} is no PNG: it begins with {content[:8]!r}. Save it as PNG first.")
     return f"data:image/png;base64,{b64encode(content).decode('ascii')}"

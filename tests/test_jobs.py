@@ -1,0 +1,267 @@
+"""The jobs end to end, with a few steps of training: settings in, files out, and nothing beside them."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from command import TINY, forecast
+from frames import made_frame
+
+from forecast import Forecaster
+from forecast.config import conf_folder, names
+from forecast.evaluation.baselines import BASELINES
+from forecast.module import ForecastModule
+
+MODEL = {"forecaster.yaml", "encoding.json", "panel.json", "panel.safetensors", "weights.safetensors", "checksums.json"}
+FIGURES = {"figures/forecast.png", "figures/error_by_step.png", "figures/training.png"}
+SCORES = {"metrics.csv", "metrics_by_series.csv", "metrics_by_step.csv", "test.parquet"}
+FORECAST = {"forecast.csv", "forecast.parquet"}
+ALWAYS = {
+    *(f"model/{name}" for name in MODEL), "report.html", "card.json", "log.txt", "figures/training.png",
+    ".hydra/config.yaml", ".hydra/hydra.yaml", ".hydra/overrides.yaml",
+}  # fmt: skip
+CHECKPOINTS = {"checkpoints/test/last.ckpt", "checkpoints/final/last.ckpt"}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
+    """The folder in which a run began, and what it wrote on the terminal."""
+    folder = tmp_path_factory.mktemp("trained")
+    made_frame().to_csv(folder / "my.csv", index=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        capture = pytest.MonkeyPatch()
+        out, err = _captured(capture)
+        assert forecast("train", *TINY, "data.path=my.csv", "horizon=4", "hydra.run.dir=run") == 0
+        capture.undo()
+    return folder, out(), err()
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_run_leaves_the_promised_files_and_no_other(trained: tuple[Path, str, str]) -> None:
+    folder = trained[0]
+    assert {path.name for path in folder.iterdir()} == {"my.csv", "run"}
+    assert _files(folder / "run") == ALWAYS | SCORES | FORECAST | FIGURES | CHECKPOINTS
+
+
+def test_no_name_has_an_equals_sign_and_nothing_is_left_half_written(trained: tuple[Path, str, str]) -> None:
+    assert not [path for path in trained[0].rglob("*") if "=" in path.name or path.name.endswith(".part")]
+
+
+def test_a_person_reads_every_method_the_winner_and_where_things_lie(trained: tuple[Path, str, str]) -> None:
+    folder, out, err = trained
+    metrics = pd.read_csv(folder / "run" / "metrics.csv")
+    assert list(metrics["model"]) == ["gru", *BASELINES]
+    for method in metrics["model"]:
+        assert re.search(rf"│ {method} +│", out)
+    winner = metrics.set_index("model")["mase"].idxmin()
+    assert f"{winner} wins: MASE {metrics['mase'].min():.3f}" in out
+    for place in ("run folder: run", "figures/forecast.png", "report.html", "forecast predict run=run"):
+        assert place in out
+    assert err == ""
+
+
+def test_the_log_tells_what_was_done(trained: tuple[Path, str, str]) -> None:
+    text = (trained[0] / "run" / "log.txt").read_text(encoding="utf-8")
+    for told in ("table: 2 series, 120 steps", "trained on everything: 3 steps", "wins: MASE", "wrote "):
+        assert text.count(told) == 1
+    assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", line) for line in text.splitlines() if " forecast:" in line)
+
+
+def test_tables_agree_with_each_other(trained: tuple[Path, str, str]) -> None:
+    run = trained[0] / "run"
+    future = pd.read_parquet(run / "forecast.parquet")
+    as_text = pd.read_csv(run / "forecast.csv", parse_dates=["ds"])
+    pd.testing.assert_frame_equal(as_text, future, check_dtype=False)
+    assert len(future) == 2 * 4 and future["ds"].min() == made_frame()["ds"].max() + pd.Timedelta("1D")
+    scored = pd.read_parquet(run / "test.parquet")
+    assert len(scored) == 2 * 3 * 4 * (1 + len(BASELINES))
+    mae = (scored["y"] - scored["forecast"]).abs().groupby(scored["model"]).mean()
+    metrics = pd.read_csv(run / "metrics.csv").set_index("model")["mae"]
+    pd.testing.assert_series_equal(mae.sort_index(), metrics.sort_index(), check_names=False)
+
+
+def test_the_card_holds_what_repeats_a_run(trained: tuple[Path, str, str]) -> None:
+    card = json.loads((trained[0] / "run" / "card.json").read_text())
+    assert card["seed"] == 0 and card["threads"] == 1 and card["device"] == "cpu"
+    assert "torch 2." in card["versions"] and len(card["data"]) == 64
+    assert card["settings"]["training"]["steps"] == 3 and card["settings"]["horizon"] == 4
+
+
+def test_the_saved_model_is_the_one_that_forecast(trained: tuple[Path, str, str]) -> None:
+    run = trained[0] / "run"
+    predicted = Forecaster.load(run / "model").predict()
+    pd.testing.assert_frame_equal(predicted, pd.read_parquet(run / "forecast.parquet"), check_exact=True)
+
+
+def test_predict_reads_newer_data(trained: tuple[Path, str, str], tmp_path: Path) -> None:
+    newer = made_frame(rows=70)
+    newer.to_csv("newer.csv", index=False)
+    run = trained[0] / "run"
+    words = ("predict", f"run='{run}'", "data.path=newer.csv", "levels=[0.2,0.8]", "accelerator=cpu")
+    assert forecast(*words, "hydra.run.dir=new") == 0
+    predicted = pd.read_parquet("new/forecast.parquet")
+    assert list(predicted) == ["unique_id", "ds", "forecast", "q0.2", "q0.8"]
+    assert predicted["ds"].min() == newer["ds"].max() + pd.Timedelta("1D")
+    expected = Forecaster.load(run / "model").predict(newer, levels=[0.2, 0.8])
+    pd.testing.assert_frame_equal(predicted, expected, check_dtype=False, check_exact=True)
+    assert _files(tmp_path / "new") == FORECAST | {"log.txt"} | {name for name in ALWAYS if ".hydra" in name}
+
+
+def test_predict_without_data_goes_on_from_what_was_seen(
+    trained: tuple[Path, str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = trained[0] / "run"
+    assert forecast("predict", f"run='{run / 'model'}'", "hydra.run.dir=new") == 0
+    assert Path("new/forecast.csv").read_bytes() == (run / "forecast.csv").read_bytes()
+    assert "2 series forecast 4 steps ahead" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", [name for name in names("data") if name != "table"])
+def test_every_data_set_trains(name: str) -> None:
+    size = ("data.made.stores=1", "data.made.items=2", "data.made.days=120") if name == "made_sales" else ()
+    assert forecast("train", *TINY, f"data={name}", *size, "context_length=8", "hydra.run.dir=run") == 0
+    has_known = "known:" in (conf_folder() / "data" / f"{name}.yaml").read_text()
+    assert _files(Path("run")) >= FORECAST or has_known
+
+
+def test_known_covariates_are_asked_for_before_the_future_is_forecast(capsys: pytest.CaptureFixture[str]) -> None:
+    made_frame(covariates=True).to_csv("my.csv", index=False)
+    words = ("data.path=my.csv", "data.columns.known=[price,promo]", "horizon=4", "hydra.run.dir=run")
+    assert forecast("train", *TINY, *words) == 0
+    told = capsys.readouterr().err
+    assert told.startswith("forecast: no forecast beyond the data: it needs price, promo there")
+    assert not FORECAST & _files(Path("run"))
+    later = made_frame(rows=64, covariates=True)
+    later[later["ds"] > "2024-02-29"].drop(columns="y").to_csv("later.csv", index=False)
+    words = ("run=run", "data.path=my.csv", "data.future=later.csv", "hydra.run.dir=new")
+    assert forecast("predict", *words) == 0
+    assert len(pd.read_csv("new/forecast.csv")) == 8
+    assert forecast("predict", "run=run", "data.path=my.csv") == 2
+    assert "known covariate 'price' is not given" in capsys.readouterr().err
+
+
+def test_a_sweep_leaves_a_run_for_each_combination_and_one_table(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("model=rnn,gru", "horizon=3,4", "hydra.sweep.dir=sweep", "test.windows=1")
+    assert forecast("train", "-m", *TINY, *words) == 0
+    assert {path.name for path in Path("sweep").iterdir() if path.is_dir()} == {"0", "1", "2", "3"}
+    assert all((Path("sweep") / str(run) / "forecast.csv").is_file() for run in range(4))
+    summary = capsys.readouterr().out.split("4 runs, MASE on held-back data")[1]
+    for number, settings in enumerate(("rnn horizon=3", "rnn horizon=4", "gru horizon=3", "gru horizon=4")):
+        metrics = pd.read_csv(f"sweep/{number}/metrics.csv").set_index("model")["mase"]
+        simple = metrics.iloc[1:]
+        row = rf"│ {number} +│ model={settings} +│ +{metrics.iloc[0]:.3f} │ {simple.idxmin()} +│ +{simple.min():.3f} │"
+        assert re.search(row, summary)
+    assert "run folders: sweep" in summary
+
+
+def test_without_held_back_windows_nothing_is_claimed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert forecast("train", *TINY, "test.windows=0", "hydra.run.dir=run") == 0
+    expected = ALWAYS | FORECAST | {"figures/forecast.png", "checkpoints/final/last.ckpt"}
+    assert _files(Path("run")) == expected
+    out = capsys.readouterr().out
+    assert "nothing is known of its worth" in out and "wins" not in out
+
+
+def test_without_a_final_fit_the_scored_model_is_saved() -> None:
+    assert forecast("train", *TINY, "final=false", "hydra.run.dir=run") == 0
+    assert _files(Path("run")) == ALWAYS | SCORES | FORECAST | FIGURES | {"checkpoints/test/last.ckpt"}
+    future = pd.read_csv("run/forecast.csv", parse_dates=["month"])
+    assert future["month"].min() > pd.read_parquet("run/test.parquet")["month"].max()
+
+
+def test_validation_leaves_its_losses_in_the_history() -> None:
+    words = ("training.validation=1", "training.check_every=1", "hydra.run.dir=run", "logger=none")
+    assert forecast("train", *TINY, *words) == 0
+    assert "checkpoints/final/refit/last.ckpt" in _files(Path("run"))
+
+
+def test_the_csv_logger_writes_the_losses() -> None:
+    assert forecast("train", *TINY, "training.steps=20", "test.windows=0", "hydra.run.dir=run") == 0
+    assert pd.read_csv("run/training/metrics.csv")["train_loss"].notna().any()
+
+
+@pytest.mark.parametrize("name", ["tensorboard", "mlflow", "wandb"])
+def test_a_logger_of_an_extra_stays_in_the_run_folder(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip(name, reason=f"the extra {name} is not installed")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    assert forecast("train", *TINY, f"logger={name}", "test.windows=0", "hydra.run.dir=run") == 0
+    assert [path.name for path in Path().iterdir()] == ["run"]
+
+
+def test_a_table_of_ones_own_keeps_its_names_and_whole_numbers_as_time() -> None:
+    table = made_frame(freq="1").rename(columns={"unique_id": "shop", "ds": "week", "y": "sold"})
+    table.to_parquet("my.parquet")
+    roles = ("data.columns.id=shop", "data.columns.time=week", "data.columns.target=sold")
+    words = ("data.path=my.parquet", *roles, "horizon=4", "hydra.run.dir=run")
+    assert forecast("train", *TINY, *words) == 0
+    future = pd.read_parquet("run/forecast.parquet")
+    assert list(future)[:3] == ["shop", "week", "forecast"]
+    assert sorted(set(future["week"])) == [60, 61, 62, 63]
+    assert pd.read_parquet("run/test.parquet")["week"].max() == 59
+
+
+def test_gaps_are_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    made_frame().drop(index=[20, 21]).to_csv("my.csv", index=False)
+    assert forecast("train", *TINY, "data.path=my.csv", "horizon=4", "hydra.run.dir=run") == 0
+    assert capsys.readouterr().err.count("2 steps of the time grid") == 1
+
+
+@pytest.mark.parametrize("ending", [KeyboardInterrupt, RuntimeError])
+def test_an_interrupted_run_leaves_a_checkpoint_and_no_half_model(
+    ending: type[BaseException], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    step = ForecastModule.training_step
+
+    def stop(module: ForecastModule, batch: object, index: int) -> object:
+        if module.done == 4:
+            raise ending("enough")
+        return step(module, batch, index)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ForecastModule, "training_step", stop)
+    words = ("training.steps=6", "training.check_every=1", "training.checkpoint_every=3", "hydra.run.dir=run")
+    if ending is KeyboardInterrupt:
+        assert forecast("train", *TINY, *words) == 130
+    else:
+        with pytest.raises(RuntimeError, match="enough"):
+            forecast("train", *TINY, *words)
+    told = capsys.readouterr().err
+    assert told.startswith("forecast: stopped midway. To go on: forecast train resume=run\n")
+    if ending is KeyboardInterrupt:
+        assert told.count("\n") == 1
+    left = {name for name in _files(Path("run")) if not name.startswith((".hydra/", "training/"))}
+    assert left == {"log.txt", "checkpoints/test/last.ckpt"}
+
+
+def test_nothing_is_promised_where_no_checkpoint_was_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(module: ForecastModule, batch: object, index: int) -> object:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ForecastModule, "training_step", stop)
+    assert forecast("train", *TINY, "hydra.run.dir=run") == 130
+    assert capsys.readouterr().err == "forecast: stopped, with nothing to go on from yet.\n"
+
+
+def _files(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def _captured(patch: pytest.MonkeyPatch) -> tuple:
+    """Replace the standard streams, for a fixture that outlives the capture of one test."""
+    import io
+    import sys
+
+    streams = io.StringIO(), io.StringIO()
+    patch.setattr(sys, "stdout", streams[0])
+    patch.setattr(sys, "stderr", streams[1])
+    return tuple(stream.getvalue for stream in streams)
