@@ -33,9 +33,10 @@ def main() -> None:
     before = reset_peak()
     fit(frame)
     over = peak() - before
-    print(f"{arguments.rows:,} rows: the frame takes {size / arguments.rows:.0f} bytes a row; fit takes at most "
-          f"{over / 2**20:,.0f} MiB over it = {over / arguments.rows:.0f} bytes a row "
-          f"(of which a constant of {constant / 2**20:.0f} MiB: {(over - constant) / arguments.rows:.0f} without)")  # fmt: skip
+    each, rest = over / arguments.rows, (over - constant) / arguments.rows
+    print(f"{arguments.rows:,} rows; the frame takes {size / arguments.rows:.0f} bytes a row")
+    print(f"fit takes at most {over / 2**20:,.0f} MiB over the frame, {each:.0f} bytes a row")
+    print(f"of which {constant / 2**20:.0f} MiB are constant; without them {rest:.0f} bytes a row")
 
 
 def panel(rows: int) -> pd.DataFrame:

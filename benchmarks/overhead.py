@@ -105,8 +105,9 @@ def compare(label: str, network: type[Plain], batch_size: int, steps: int) -> No
     )
     module.train(Model(network(sizes), scaler, loss), draws, training, trainer=trainer, seed=0)
     framework, plain = (middle(np.array(times[WARM_UP:])) for times in (bare.framework, bare.bare))
-    print(f"{label}: bare {np.median(plain) * 1e3:.2f} ms, framework {np.median(framework) * 1e3:.2f} ms a step, "
-          f"ratio {framework.sum() / plain.sum():.3f} over {len(plain)} steps, {torch.get_num_threads()} threads")  # fmt: skip
+    times = f"bare {np.median(plain) * 1e3:.2f} ms, framework {np.median(framework) * 1e3:.2f} ms a step"
+    ratio = framework.sum() / plain.sum()
+    print(f"{label}: {times}, ratio {ratio:.3f} over {len(plain)} steps, {torch.get_num_threads()} threads")
 
 
 def middle(times: np.ndarray) -> np.ndarray:

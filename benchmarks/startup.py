@@ -39,9 +39,8 @@ def main() -> None:
     empty = median["python -c pass"]
     for label, value in median.items():
         ratio = (value - empty) / (median["import numpy"] - empty)
-        print(
-            f"{label:32} {value:6.3f} s   {max(value - empty, 0):6.3f} s over an empty Python   {ratio:6.2f} x import numpy"
-        )
+        over = max(value - empty, 0)
+        print(f"{label:32} {value:6.3f} s   {over:6.3f} s over an empty Python   {ratio:6.2f} x import numpy")
 
 
 def timed(words: list[str]) -> float:

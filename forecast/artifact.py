@@ -40,6 +40,7 @@ from forecast.errors import ArtifactError
 FORMAT = 1
 CHECKSUMS = "checksums.json"
 SETTINGS = "forecaster.yaml"
+FILES = (SETTINGS, "encoding.json", "weights.safetensors", "panel.json", "panel.safetensors")
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,12 @@ def save(
     """Write the folder beside its place, then move it there; an older artifact stays whole till then."""
     if path.exists() and not (path / SETTINGS).is_file():
         raise ArtifactError(f"{str(path)!r} exists and is no saved forecaster. Choose another folder.")
+    strangers = sorted({file.name for file in path.glob("*")} - {*FILES, CHECKSUMS})
+    if strangers:
+        raise ArtifactError(
+            f"{str(path)!r} holds {strangers[0]!r} beside the saved forecaster, and saving replaces the whole folder. "
+            "Move it away, or choose another folder."
+        )
     head = {
         "format": FORMAT,
         "versions": {"torch": str(torch.__version__), "pandas": pd.__version__},
@@ -163,7 +170,7 @@ def _checked_files(path: Path) -> dict[str, bytes]:
     try:
         sums = json.loads((path / CHECKSUMS).read_bytes())
         files = {}
-        for name in (SETTINGS, "encoding.json", "weights.safetensors", "panel.json", "panel.safetensors"):
+        for name in FILES:
             files[name] = (path / name).read_bytes()
             if hashlib.sha256(files[name]).hexdigest() != sums[name]:
                 raise ArtifactError(f"{str(path / name)!r} is damaged: its checksum differs. Take a whole copy.")
@@ -213,6 +220,7 @@ def _panel_parts(panel: Panel) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         arrays |= {f"{role}.{number}": covariate.values for number, covariate in enumerate(covariates)}
     about = {
         "ids": ids,
+        "ids_dtype": str(panel.ids.dtype),
         "freq": panel.freq.name,
         "columns": panel.columns.as_dict(),
         "dtype": str(panel.dtype),
@@ -232,7 +240,7 @@ def _panel_from(about: dict[str, Any], arrays: dict[str, np.ndarray]) -> Panel:
 
     columns = Columns(**about["columns"])
     return Panel(
-        ids=pd.Index(about["ids"], name=columns.id),
+        ids=pd.Index(about["ids"], name=columns.id, dtype=about.get("ids_dtype")),
         offsets=arrays["offsets"],
         ends=arrays["ends"],
         target=arrays["target"],

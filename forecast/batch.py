@@ -5,9 +5,11 @@ Letters of every shape: B windows, L context, H horizon, C targets, P past, F kn
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 
@@ -31,6 +33,9 @@ class Outcome(NamedTuple):
 
     target: Tensor  # (B, H, C)           0 where not observed
     observed: Tensor  # (B, H, C)
+
+
+Batch = tuple[Inputs, Outcome]
 
 
 @dataclass(frozen=True)
@@ -84,3 +89,12 @@ class Affine(NamedTuple):
     def _steps(self, steps: slice) -> Affine:
         loc, scale = (part if part.shape[1] == 1 else part[:, steps] for part in self)
         return Affine(loc, scale)
+
+
+def joined(batches: Sequence[Batch]) -> Batch:
+    """Return several batches as one."""
+    inputs, outcomes = zip(*batches, strict=True)
+    return (
+        Inputs(*(torch.cat(parts) for parts in zip(*inputs, strict=True))),
+        Outcome(*(torch.cat(parts) for parts in zip(*outcomes, strict=True))),
+    )

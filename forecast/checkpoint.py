@@ -61,6 +61,8 @@ class Checkpoints(Callback):
         self._write(trainer, pl_module, finished=True)
 
     def _write(self, trainer: pl.Trainer, module: Any, *, finished: bool) -> None:
+        if not torch.isfinite(module.losses[-1]):
+            return  # the last good state stays
         state = {
             "fingerprint": self.fingerprint,
             "finished": finished,

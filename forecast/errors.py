@@ -14,6 +14,10 @@ class ConfigError(ValueError):
     """A setting that does not exist or makes no sense."""
 
 
+class TrainingError(ValueError):
+    """A training that cannot go on."""
+
+
 class ArtifactError(ValueError):
     """A saved model that is damaged, foreign or newer than this version."""
 

@@ -16,12 +16,12 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from forecast import artifact
-from forecast.batch import Inputs, Outcome, Sizes
+from forecast.batch import Sizes, joined
 from forecast.config import Setting, build, read, settings
 from forecast.data.columns import Columns
 from forecast.data.encoding import Encoding
 from forecast.data.panel import Panel
-from forecast.data.windows import TrainingWindows, Windows
+from forecast.data.windows import TrainingWindows, Windows, refuse_missing_known, windows_after
 from forecast.errors import ArtifactError, ConfigError, DataError
 from forecast.frames import forecast_frame
 from forecast.losses import LEVELS, PointLoss
@@ -31,7 +31,7 @@ from forecast.training import Training
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
 
-    from forecast.module import Batch, Trained
+    from forecast.module import Trained
 
 log = logging.getLogger("forecast")
 PREDICTION_BATCH = 2048  # windows a pass in prediction
@@ -48,7 +48,7 @@ class Forecaster(BaseEstimator):
     horizon : int
         Steps to forecast.
     context_length : int
-        Steps that the network reads; by default two seasons and two horizons, as far as the series reach.
+        Steps that the network reads; by default two seasons or two horizons, whichever is longer (16 to 512).
     freq : str
         A pandas alias such as "h", "D", "MS"; inferred where it is not given.
     seasonality : int
@@ -72,7 +72,7 @@ class Forecaster(BaseEstimator):
         The trained scaler, network and loss.
     history_ : DataFrame
         Loss and learning rate by step.
-    context_length_, seasonality_ : int
+    horizon_, context_length_, seasonality_ : int
         As used.
     freq_ : str
         As used.
@@ -135,6 +135,9 @@ class Forecaster(BaseEstimator):
         self.__dict__.pop("_panel_", None)
         panel = self._panel(frame, freq=self.freq)
         self._settle(panel)
+        if training.validation:  # whole rounds, so that the end of the schedule is validated too
+            training.check_every = min(training.check_every, training.steps)
+            training.steps = -(-training.steps // training.check_every) * training.check_every
         held_back = None
         if training.validation:
             held_back = np.maximum(panel.ends - training.validation * self.horizon, 0)
@@ -147,10 +150,9 @@ class Forecaster(BaseEstimator):
         if training.validation and training.refit:
             again = deepcopy(training)
             again.steps, again.validation, again.learning_rate = trained.best_step, 0, trained.learning_rate
-            loss = self.model_.loss  # its intervals come from windows held back
             self._trained(panel, again, held_back=None, folder=folder and folder / "refit", logger=None)
-            self.model_.loss = loss
         self.history_ = trained.history
+        self._parameters_ = self._plain_parameters(panel.columns)  # those of this fit, whatever is set later
         self._panel_ = panel.tail(self.context_length_)
         return self
 
@@ -203,21 +205,28 @@ class Forecaster(BaseEstimator):
         -------
         float64 (N, H, 1 + Q): the point, then each level's quantile.
         """
-        self._refuse_missing_known(panel, series, ends)
+        refuse_missing_known(panel, series, ends, horizon=self.horizon_)
         latest = np.zeros(len(panel.ids), np.int64)
         np.maximum.at(latest, series, ends)
         self.model_.scaler.check(panel.until(latest))
         device = self.device
         windows = Windows(
-            panel, self.encoding_, context_length=self.context_length_, horizon=self.horizon, device=device
+            panel, self.encoding_, context_length=self.context_length_, horizon=self.horizon_, device=device
         )
-        model = self.model_.to(device).eval()
+        model = self.model_.placed(device).eval()
         parts = []
         for begin in range(0, len(series), PREDICTION_BATCH):
             batch = slice(begin, begin + PREDICTION_BATCH)
             inputs, _ = windows.batch(*(torch.as_tensor(part[batch], device=device) for part in (series, ends)))
-            parts.append(model.forecast(inputs, levels)[:, :, 0].double().cpu().numpy())
-        return np.concatenate(parts) if parts else np.zeros((0, self.horizon, 1 + len(levels)))
+            parts.append(model.forecast(inputs, levels)[:, :, 0].cpu().double().numpy())
+        return np.concatenate(parts) if parts else np.zeros((0, self.horizon_, 1 + len(levels)))
+
+    def set_params(self, **params: Any) -> Forecaster:
+        """Set parameters by name; ``training__steps=...`` sets one of training."""
+        if self.training is None and any(name.startswith("training__") for name in params):
+            self.training = Training()
+        super().set_params(**params)
+        return self
 
     def levels(self, levels: Sequence[float] | None = None) -> tuple[float, ...]:
         """Return quantile levels in order; those of the loss, or 0.1 to 0.9, where none are given."""
@@ -231,10 +240,10 @@ class Forecaster(BaseEstimator):
     @property
     def device(self) -> torch.device:
         """Where predictions are made."""
-        wanted = self._accelerator().get("accelerator", "auto")
-        if wanted in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        wanted = self._accelerator()["accelerator"]
+        if wanted in ("gpu", "cuda") and torch.cuda.is_available():
             return torch.device("cuda")
-        if wanted in ("auto", "gpu", "mps") and torch.backends.mps.is_available():
+        if wanted in ("gpu", "mps") and torch.backends.mps.is_available():
             return torch.device("mps")
         return torch.device("cpu")
 
@@ -243,7 +252,7 @@ class Forecaster(BaseEstimator):
         check_is_fitted(self)
         return artifact.save(
             Path(path),
-            parameters=self._plain_parameters(),
+            parameters=self._parameters_,
             fitted={
                 "context_length": self.context_length_,
                 "seasonality": self.seasonality_,
@@ -273,6 +282,7 @@ class Forecaster(BaseEstimator):
             parameters["columns"] = Columns(**parameters["columns"])
             parameters["training"] = Training(**parameters["training"])
             forecaster = cls(**parameters)
+            forecaster.horizon_ = saved.sizes.horizon
             forecaster.context_length_ = saved.fitted["context_length"]
             forecaster.seasonality_ = saved.fitted["seasonality"]
             forecaster.freq_ = saved.fitted["freq"]
@@ -282,7 +292,7 @@ class Forecaster(BaseEstimator):
         forecaster.sizes_ = saved.sizes
         forecaster.model_ = forecaster._built(saved.sizes, allow=tuple(allow)).eval()
         artifact.fill(forecaster.model_, saved.weights)
-        forecaster._panel_ = saved.panel
+        forecaster._parameters_, forecaster._panel_ = saved.parameters, saved.panel
         return forecaster
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -304,29 +314,22 @@ class Forecaster(BaseEstimator):
     ) -> Panel:
         """Return a table on its grid; each series has an observation."""
         if isinstance(frame, Panel):
-            panel = frame
-        else:
-            panel = Panel.from_frame(frame, self.columns, freq=freq, future=future)
+            return _with_observations(frame)
+        panel = Panel.from_frame(frame, self.columns, freq=freq, future=future)
         if panel.absent:
             log.warning(
                 "%d steps of the time grid (freq %s) have no row; they count as unobserved.",
                 panel.absent, panel.freq.name,
             )  # fmt: skip
-        observed = np.add.reduceat(np.isfinite(panel.target), panel.offsets[:-1])
-        if not observed.all():
-            empty = panel.ids[observed == 0]
-            raise DataError(
-                f"series {empty[0]!r} has no observed value in column {panel.columns.target!r} "
-                f"({len(empty)} such series). Leave them out."
-            )
-        return panel
+        return _with_observations(panel)
 
     def _settle(self, panel: Panel) -> None:
         """Fix what is learned from the table before training."""
         season = self.seasonality or panel.season
         longest = int(panel.ends.max())
         context = self.context_length or min(max(2 * season, 2 * self.horizon, 16), max(longest - self.horizon, 1), 512)
-        self.seasonality_, self.context_length_, self.freq_ = int(season), int(context), panel.freq.name
+        self.horizon_, self.freq_ = int(self.horizon), panel.freq.name
+        self.seasonality_, self.context_length_ = int(season), int(context)
 
     def _built(self, sizes: Sizes, *, allow: Iterable[type] = ()) -> Model:
         with torch.random.fork_rng(devices=[]):
@@ -378,83 +381,69 @@ class Forecaster(BaseEstimator):
         self.model_ = self._built(self.sizes_)
         self.model_.scaler.check(panel)
         self.model_.scaler.fit(span)
-        validation = None if held_back is None else self._held_back(Windows(panel, self.encoding_, **cut), held_back)  # type: ignore[arg-type]
-        self.model_.to(device)
+        validation = None if held_back is None else windows_after(Windows(panel, self.encoding_, **cut), held_back)  # type: ignore[arg-type]
+        self.model_.placed(device)
         trained = module.train(self.model_, draws, training, trainer=trainer, seed=self.seed, validation=validation)
-        self._calibrate(validation or [draws.draw(-1 - number) for number in range(CALIBRATION_BATCHES)], device)
+        if isinstance(self.model_.loss, PointLoss):
+            batches = [draws.draw(-1 - number) for number in range(CALIBRATION_BATCHES)]
+            self.model_.calibrate(*joined(batches))
         self.model_.cpu()
         return trained
 
-    def _held_back(self, windows: Windows, ends: np.ndarray) -> list[Batch]:
-        """Return the windows after `ends`, horizon by horizon, as batches."""
-        batches = []
-        for begin in range(int((windows.panel.ends - ends).max()) // self.horizon):
-            at = ends + begin * self.horizon
-            series = np.flatnonzero((ends > 0) & (at < windows.panel.ends))
-            device = windows.device
-            batches.append(
-                windows.batch(torch.as_tensor(series, device=device), torch.as_tensor(at[series], device=device))
-            )
-        if not any(float(outcome.observed.sum()) for _, outcome in batches):
-            raise DataError(
-                "no series has a value left to validate on. Lower training.validation, or give longer series."
-            )
-        return batches
-
-    def _calibrate(self, batches: list[Batch], device: torch.device) -> None:
-        if isinstance(self.model_.loss, PointLoss):
-            self.model_.to(device).calibrate(*_joined(batches))
-
     def _accelerator(self) -> dict[str, Any]:
-        if isinstance(self.accelerator, dict):
-            return self.accelerator
-        return read("accelerator", self.accelerator)
+        """Return arguments of the trainer; auto means a CUDA device where there is one, else the CPU."""
+        given = self.accelerator if isinstance(self.accelerator, dict) else read("accelerator", self.accelerator)
+        if given.get("accelerator", "auto") == "auto":
+            return {**given, "accelerator": "cuda" if torch.cuda.is_available() else "cpu"}
+        return given
 
     def _name(self) -> str:
         if isinstance(self.model, str):
             return self.model
         return str(getattr(getattr(self.model, "func", self.model), "__name__", "network"))
 
-    def _refuse_missing_known(self, panel: Panel, series: np.ndarray, ends: np.ndarray) -> None:
-        """Each known covariate must be given for each step to forecast."""
-        ahead = ends[:, None] + np.arange(self.horizon)
-        inside = ahead < panel.lengths[series][:, None]
-        flat = np.where(inside, panel.offsets[series][:, None] + ahead, 0)
-        for covariate in panel.known:
-            values = covariate.values[flat]
-            missing = ~inside | (np.isnan(values) if covariate.categories is None else values < 0)
-            if missing.any():
-                row, step = np.argwhere(missing)[0]
-                stamp = panel.stamps(series[row : row + 1], ahead[row, step : step + 1])[0]
-                raise DataError(
-                    f"known covariate {covariate.name!r} is not given for series {panel.ids[series[row]]!r} at {stamp} "
-                    f"({missing.sum()} such steps). Pass the rows: predict(frame, future=rows)."
-                )
-
-    def _plain_parameters(self) -> dict[str, Any]:
+    def _plain_parameters(self, columns: Columns) -> dict[str, Any]:
         """Return the parameters as plain values, for YAML."""
         parameters = self.get_params(deep=False)
         for group in ("model", "loss", "scaling"):
             parameters[group] = settings(group, parameters[group])
-        parameters["columns"] = self._panel_.columns.as_dict()
-        parameters["training"] = (self.training or Training()).get_params()
+        training = (self.training or Training()).get_params()
+        parameters["columns"] = columns.as_dict()
+        if not isinstance(training["optimizer"], str):
+            training["optimizer"] = settings("optimizer", training["optimizer"])
+        parameters["training"] = training
         return parameters
 
     def _fingerprint(self, panel: Panel, training: Training) -> str:
         """Return what tells this fit from any other: its data and every setting that moves a weight."""
         settings_ = {group: settings(group, getattr(self, group)) for group in ("model", "loss", "scaling")}
-        about = [training.get_params(), settings_, self.horizon, self.context_length_, self.seasonality_, self.seed]
+        training_ = {**training.get_params(), "optimizer": settings("optimizer", training.optimizer)}
+        about = [
+            training_,
+            settings_,
+            self._accelerator(),
+            list(panel.ids),
+            panel.starts.tolist(),
+            self.horizon,
+            self.context_length_,
+            self.seasonality_,
+            self.seed,
+        ]
         digest = hashlib.sha256(repr(about).encode())
         for values in (panel.target, panel.offsets, panel.ends):
             digest.update(values.tobytes())
         for covariate in (*panel.past, *panel.known, *panel.static):
-            digest.update(covariate.name.encode() + covariate.values.tobytes())
+            digest.update(repr((covariate.name, covariate.categories)).encode() + covariate.values.tobytes())
         return digest.hexdigest()
 
 
-def _joined(batches: list[Batch]) -> Batch:
-    inputs, outcomes = zip(*batches, strict=True)
-    return (
-        Inputs(*(torch.cat(parts) for parts in zip(*inputs, strict=True))),
-        Outcome(*(torch.cat(parts) for parts in zip(*outcomes, strict=True))),
-    )
+def _with_observations(panel: Panel) -> Panel:
+    """Return the panel, each of whose series has an observation."""
+    observed = np.add.reduceat(np.isfinite(panel.target), panel.offsets[:-1])
+    if not observed.all():
+        empty = panel.ids[observed == 0]
+        raise DataError(
+            f"series {empty[0]!r} has no observed value in column {panel.columns.target!r} "
+            f"({len(empty)} such series). Leave them out."
+        )
+    return panel

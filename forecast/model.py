@@ -31,6 +31,13 @@ class Model(nn.Module):
         super().__init__()
         self.network, self.scaler, self.loss = network, scaler, loss
 
+    def placed(self, device: torch.device) -> Model:
+        """Move to a device, in place; where it has no float64 (mps), statistics of the scaler become float32."""
+        if device.type == "mps":
+            self.scaler.float()
+        self.to(device)
+        return self
+
     def forward(self, inputs: Inputs) -> tuple[Tensor, Affine]:
         """Return raw outputs (B, H, C, K), each step fed back, and the way back to the axis of the transform."""
         scaled, affine = self.scaler(inputs)

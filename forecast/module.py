@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import lightning.pytorch as pl
+import numpy as np
 import pandas as pd
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -24,17 +25,18 @@ from lightning.pytorch.tuner import Tuner
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from forecast.batch import Inputs, Outcome
+from forecast.batch import Batch
 from forecast.checkpoint import Checkpoints
 from forecast.config import build
 from forecast.data.windows import TrainingWindows, step_seed
-from forecast.errors import ConfigError
+from forecast.errors import ConfigError, TrainingError
 from forecast.model import Model
 from forecast.training import Training
 
 log = logging.getLogger("forecast")
-Batch = tuple[Inputs, Outcome]
 VALID = "valid_loss"
+SKIPPED = 10  # steps at the start of a range test, whose smoothed loss says little
+DESCENT = 0.95  # share of its first loss that a range test must come down to before its lowest point is believed
 
 
 class Trained(NamedTuple):
@@ -167,17 +169,27 @@ def train(
         log.info("training goes on from step %d of %d", module.start, training.steps)
     elif training.learning_rate == "find":
         module.learning_rate = _found_rate(model, windows, training, seed=seed)
-        log.info("learning rate found: %.2g", module.learning_rate)
+        log.info("learning rate: %.2g", module.learning_rate)
     if state is None or not state["finished"]:
         with _quiet(), torch.random.fork_rng(devices=_cuda()):
             held_back: Any = DataLoader(validation, batch_size=None) if validation else None  # type: ignore[arg-type]
             _fit(trainer, module, windows, held_back)
+    _refuse_divergence(module)
     best = next((c for c in trainer.callbacks if isinstance(c, BestWeights)), None)  # type: ignore[attr-defined]
     if best is not None:
         model.load_state_dict(best.state)
     model.eval()
     best_step = best.step if best is not None else len(module.losses)
     return Trained(_history(module, training), best_step, module.learning_rate)
+
+
+def _refuse_divergence(module: ForecastModule) -> None:
+    finite = torch.isfinite(torch.stack(module.losses))
+    if not finite.all():
+        raise TrainingError(
+            f"the loss is not finite from step {int((~finite).int().argmax()) + 1} on, so nothing was learned. "
+            f"Lower training.learning_rate (it is {module.learning_rate:g}), or keep training.gradient_clip above 0."
+        )
 
 
 def _fit(trainer: pl.Trainer, module: ForecastModule, windows: TrainingWindows, held_back: Any) -> None:
@@ -299,7 +311,7 @@ class TrainingLog(Callback):
 
 
 def _found_rate(model: Model, windows: TrainingWindows, training: Training, *, seed: int) -> float:
-    """Return the learning rate of steepest descent in a range test on a copy of the model."""
+    """Return a tenth of the rate at which the loss is lowest in a range test on a copy of the model."""
     probe = deepcopy(training)
     probe.learning_rate, probe.schedule, probe.steps = 1e-5, "constant", 100
     draws = TrainingWindows(windows.windows, batch_size=windows.batch_size, seed=seed, steps=100)
@@ -313,11 +325,13 @@ def _found_rate(model: Model, windows: TrainingWindows, training: Training, *, s
         device = {"accelerator": windows.windows.device.type, "devices": 1}
         trainer = trainer_for(probe, device, validates=False, callbacks=[], logger=None, folder=Path(folder))
         finder = Tuner(trainer).lr_find(module, draws, min_lr=1e-5, max_lr=0.3, num_training=100, update_attr=False)
-    suggested = finder.suggestion() if finder is not None else None
-    if suggested is None:
-        log.warning("the learning-rate range test found no descent; %g is used", Training.learning_rate)
+    # Lightning's own suggestion is the steepest slope by the rate itself, which the smallest rates win on noise.
+    rates, losses = (np.asarray(finder.results[name]) for name in ("lr", "loss")) if finder else (np.zeros(0),) * 2
+    losses = np.where(np.isfinite(losses), losses, np.inf)[SKIPPED:]
+    if not len(losses) or losses.min() > DESCENT * losses[0]:
+        log.warning("the learning-rate range test found no clear descent; %g is used", Training.learning_rate)
         return float(Training.learning_rate)
-    return float(suggested)
+    return float(rates[SKIPPED + losses.argmin()] / 10)
 
 
 @contextlib.contextmanager

@@ -262,7 +262,7 @@ def test_a_moved_folder_still_loads(saved: Path, fitted: Forecaster, tmp_path: P
 
 def test_what_is_not_plain_cannot_be_saved_and_says_why(tmp_path: Path) -> None:
     forecaster = _fitted()
-    forecaster.accelerator = {"accelerator": "cpu", "plugins": [object()]}
+    forecaster._parameters_["accelerator"] = {"accelerator": "cpu", "plugins": [object()]}
     with pytest.raises(ArtifactError, match="not plain data"):
         forecaster.save(tmp_path / "model")
     assert list(tmp_path.iterdir()) == []

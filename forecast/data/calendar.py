@@ -49,6 +49,11 @@ class Freq:
         return self.kind in ("months", "business") or (self.kind == "step" and self.size % DAY == 0)
 
     @property
+    def follows_start(self) -> bool:
+        """Whether each series lies on the day of the month on which it starts."""
+        return self.kind == "months" and not self.anchor
+
+    @property
     def season(self) -> int:
         """The period, in steps, that series of this frequency usually have; 1 where none is usual."""
         if self.kind == "business":

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any
 
 from forecast.errors import ConfigError
+
+OUTPUTS = re.compile(r"forecast|model|cutoff|y|sample|scenario|target|q0?\.\d+")  # columns that forecasts add
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,12 @@ class Columns:
             if not isinstance(names, Iterable) or not all(isinstance(name, str) for name in names):
                 raise ConfigError(f"columns.{role} is a list of names, got {names!r}. Write [] for none.")
             object.__setattr__(self, role, tuple(names))
+        for role in ("id", "time"):
+            name = getattr(self, role)
+            if OUTPUTS.fullmatch(name):
+                raise ConfigError(
+                    f"columns.{role} is {name!r}, a name that forecasts use themselves. Rename the column."
+                )
         if self.gaps not in ("mask", "rows", "error"):
             raise ConfigError(f"columns.gaps is mask, rows or error, got {self.gaps!r}.")
         roles = [self.id, self.time, self.target, *self.covariates]

@@ -137,6 +137,16 @@ class Panel:
         is_time = pd.api.types.is_datetime64_any_dtype(self.dtype) or isinstance(self.dtype, pd.PeriodDtype)
         return column.astype(self.dtype) if is_time else column
 
+    def observed(self, series: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> np.ndarray:
+        """Return which series have an observation from step `begins` until `ends`, bool (N,)."""
+        offsets, last = self.offsets[series], self.lengths[series]
+        return self._counts[offsets + np.clip(ends, 0, last)] > self._counts[offsets + np.clip(begins, 0, last)]
+
+    @cached_property
+    def _counts(self) -> np.ndarray:
+        """Observations before each step (T + 1,)."""
+        return np.concatenate([[0], np.cumsum(np.isfinite(self.target))])
+
     def series(self, number: int) -> np.ndarray:
         """Return the target of one series up to its end, a view."""
         return self.target[self.offsets[number] : self.offsets[number] + self.ends[number]]
@@ -144,16 +154,25 @@ class Panel:
     def until(self, ends: np.ndarray) -> Panel:
         """Return the panel as it was known after `ends` steps of each series: whatever came later is gone.
 
-        Series with an end of 0 or less are left out.
+        Series with an end of 0 or less, or without an observation before it, are left out.
         """
         keep = np.flatnonzero(ends > 0)
+        keep = keep[self.observed(keep, np.zeros(len(keep), np.int64), ends[keep])]
         ends = np.minimum(ends[keep], self.ends[keep])
         return self._taken(keep, np.zeros(len(keep), np.int64), ends)
 
     def tail(self, steps: int) -> Panel:
-        """Return the last `steps` steps of each series, known covariates after its end left out."""
-        begins = np.maximum(self.ends - steps, 0)
-        return self._taken(np.arange(len(self.ids)), begins, self.ends)
+        """Return the last `steps` steps of each series, known covariates after its end left out.
+
+        A series on a day that the month of its first step lacks begins a few steps earlier, or its day were lost.
+        """
+        every, begins = np.arange(len(self.ids)), np.maximum(self.ends - steps, 0)
+        while self.times is None and self.freq.follows_start:
+            clipped = _day(self.stamps(every, begins)) < _day(self.starts)
+            if not clipped.any():
+                break
+            begins = begins - clipped
+        return self._taken(every, begins, self.ends)
 
     def _taken(self, keep: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> Panel:
         """Return the steps `begins` to `ends` of the series `keep`."""
@@ -187,6 +206,7 @@ class _Layout:
     def __init__(self, table: pd.DataFrame, columns: Columns, freq: str | Freq | None, rows: int) -> None:
         self.table, self.columns, self.rows = table, columns, rows
         self.codes, self.ids = pd.factorize(table[columns.id])
+        _refuse_ids(self.ids, columns.id)
         self.stamps, self.zone = stamps(table[columns.time])  # UTC
         self.clock = self.stamps if self.zone is None else _local(self.stamps, self.zone)
         order = self._order()
@@ -321,10 +341,21 @@ class _Layout:
             raise DataError(
                 f"known covariate {name!r} is empty in series {series!r} at {time}. Fill it, or name it under past."
             )
+        if name in self.columns.known and self.total > len(column):
+            self._refuse_absent(name)
         if _is_categorical(column):
             codes, categories = _coded(column)
             return Covariate(name, self._scattered(codes, -1), categories)
         return Covariate(name, self._scattered(numbers(column, np.float32), np.nan))
+
+    def _refuse_absent(self, name: str) -> None:
+        """Refuse a known covariate of a step without a row: networks are told nothing of what it lacks."""
+        row = int((self.same & (np.diff(self.index) > 1)).argmax())
+        raise DataError(
+            f"known covariate {name!r} is not given in series {self._id(row)!r} for the steps between "
+            f"{self._shown(row)} and {self._shown(row + 1)}, which have no row ({self.total - len(self.table)} steps "
+            "absent in all). Give rows for the absent steps with the covariate, or name it under past."
+        )
 
     def _static(self, name: str) -> Covariate:
         column = self.table[name].iloc[: self.rows]
@@ -352,6 +383,22 @@ class _Layout:
         return self.table[self.columns.time].iloc[row if self.order is None else self.order[row]]
 
 
+def _refuse_ids(ids: Any, name: str) -> None:
+    """Refuse names of series that cannot be saved, or that are one when written."""
+    wrong = [name_ for name_ in ids if not isinstance(name_, (str, int, np.integer))]
+    if wrong:
+        raise DataError(
+            f"column {name!r} holds {wrong[0]!r} ({type(wrong[0]).__name__}); a series is named by text or a whole "
+            "number. Turn the ids into text."
+        )
+    texts = pd.Index([str(name_) for name_ in ids], dtype=object)
+    if not texts.is_unique:
+        twice = texts[texts.duplicated()][0]
+        raise DataError(
+            f"column {name!r} names series {twice!r} both as text and as a number. Write it one way throughout."
+        )
+
+
 def _is_categorical(column: pd.Series) -> bool:
     if column.dtype == object:  # numbers with None among them
         column = column.infer_objects()
@@ -362,6 +409,10 @@ def _coded(column: pd.Series) -> tuple[np.ndarray, tuple[str, ...]]:
     codes, found = pd.factorize(column)
     again, names = pd.factorize(np.array([str(category) for category in found], dtype=object))  # 1 and "1" are one
     return np.append(again, -1).astype(np.int32)[codes], tuple(names)
+
+
+def _day(stamps_: np.ndarray) -> np.ndarray:
+    return (stamps_.astype("datetime64[D]") - stamps_.astype("datetime64[M]")).astype(np.int64)  # from 0
 
 
 def _local(stamps_: np.ndarray, zone: Any) -> np.ndarray:

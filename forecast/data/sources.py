@@ -164,8 +164,28 @@ def stamps(column: pd.Series) -> tuple[np.ndarray, Any]:
         column = _parsed(column)
     zone = getattr(column.dtype, "tz", None)
     if zone is not None:
+        _refuse_nameless(zone, column.name)
         column = column.dt.tz_convert("UTC").dt.tz_localize(None)
-    return column.to_numpy().astype("datetime64[us]"), zone
+    times = column.to_numpy()
+    cut = times.astype("datetime64[us]")
+    if (cut != times).any():
+        row = _first(cut != times)
+        raise DataError(
+            f"column {column.name!r} holds {column.iloc[row]} in row {row}; times are whole microseconds. "
+            "Round them, or number the rows."
+        )
+    return cut, zone
+
+
+def _refuse_nameless(zone: Any, name: object) -> None:
+    """Refuse a time zone that cannot be written as text and read back."""
+    try:
+        pd.api.types.pandas_dtype(f"datetime64[us, {zone}]")
+    except TypeError:
+        raise DataError(
+            f"column {name!r} has the time zone {zone}, which has no name to save it by. "
+            "Convert it to a named one: .dt.tz_convert('Europe/Berlin')."
+        ) from None
 
 
 def _like(times: pd.Series, model: pd.Series) -> pd.Series:

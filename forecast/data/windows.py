@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from forecast.batch import Inputs, Outcome, Sizes
+from forecast.batch import Batch, Inputs, Outcome, Sizes
 from forecast.data.encoding import Encoding
 from forecast.data.panel import Panel
 from forecast.errors import ConfigError, DataError
@@ -138,7 +138,8 @@ class TrainingWindows:
     """The windows to learn from, drawn at random as a pure function of seed and step.
 
     A series has one window for each origin that leaves a full horizon and has a full context behind it. One
-    shorter than two contexts has windows with a left-padded context too, down to half its history.
+    shorter than two contexts has windows with a left-padded context too, down to half its history. Windows whose
+    context or horizon holds no observation are left out: neither scaler nor loss has anything to read there.
 
     Parameters
     ----------
@@ -164,8 +165,10 @@ class TrainingWindows:
                 f"{panel.ends[longest]} steps, and a horizon of {horizon} needs at least {horizon + 1}. "
                 "Shorten the horizon, or give longer series."
             )
-        self._totals = torch.as_tensor(np.cumsum(counts))
-        self._first = torch.as_tensor(first - (np.cumsum(counts) - counts))
+        totals = np.cumsum(counts)
+        self._totals = torch.as_tensor(totals)
+        self._first = torch.as_tensor(first - (totals - counts))
+        self._kept = None if np.isfinite(panel.target).all() else self._observed(counts)
 
     def __len__(self) -> int:
         return self.steps - self.start
@@ -177,16 +180,82 @@ class TrainingWindows:
     @property
     def count(self) -> int:
         """How many windows there are."""
-        return int(self._totals[-1])
+        return int(self._totals[-1]) if self._kept is None else len(self._kept)
 
     def draw(self, step: int) -> tuple[Inputs, Outcome]:
         """Return the batch of a step: always the same for the same seed."""
         generator = torch.Generator().manual_seed(step_seed(self.seed, step))
         numbers = torch.randint(self.count, (self.batch_size,), generator=generator)
+        if self._kept is not None:
+            numbers = self._kept[numbers]
         series = torch.searchsorted(self._totals, numbers, right=True)
         ends = self._first[series] + numbers
         device = self.windows.device
         return self.windows.batch(series.to(device), ends.to(device))
+
+    def _observed(self, counts: np.ndarray) -> Tensor | None:
+        """Return the numbers of the windows with an observation on both sides of the origin, None if all have."""
+        panel, horizon, context = self.windows.panel, self.windows.horizon, self.windows.context_length
+        series = np.repeat(np.arange(len(counts)), counts)
+        ends = self._first.numpy()[series] + np.arange(len(series))
+        both = panel.observed(series, ends - context, ends) & panel.observed(series, ends, ends + horizon)
+        if both.all():
+            return None
+        if not both.any():
+            longest = int(panel.ends.argmax())
+            raise DataError(
+                f"no window to train on has an observed value in its context of {context} steps and in its horizon of "
+                f"{horizon}; the longest series is {panel.ids[longest]!r}. Lengthen the context or the horizon, or "
+                "give series with fewer gaps."
+            )
+        return torch.as_tensor(np.flatnonzero(both))
+
+
+def windows_after(windows: Windows, ends: np.ndarray) -> list[Batch]:
+    """Return the windows that follow `ends` (n,) horizon by horizon to the end of the span, a batch for each.
+
+    Windows whose context holds no observation are left out.
+
+    Raises
+    ------
+    DataError
+        If nothing was observed there.
+    """
+    batches = []
+    panel = windows.panel
+    for begin in range(int((panel.ends - ends).max()) // windows.horizon):
+        at = ends + begin * windows.horizon
+        series = np.flatnonzero((ends > 0) & (at < panel.ends))
+        series = series[panel.observed(series, at[series] - windows.context_length, at[series])]
+        if len(series):
+            parts = (torch.as_tensor(part, device=windows.device) for part in (series, at[series]))
+            batches.append(windows.batch(*parts))
+    if not any(float(outcome.observed.sum()) for _, outcome in batches):
+        raise DataError("no series has a value left to validate on. Lower training.validation, or give longer series.")
+    return batches
+
+
+def refuse_missing_known(panel: Panel, series: np.ndarray, ends: np.ndarray, *, horizon: int) -> None:
+    """Refuse origins after which a known covariate is not given for a step of the horizon.
+
+    Raises
+    ------
+    DataError
+        Names covariate, series and stamp.
+    """
+    ahead = ends[:, None] + np.arange(horizon)
+    inside = ahead < panel.lengths[series][:, None]
+    flat = np.where(inside, panel.offsets[series][:, None] + ahead, 0)
+    for covariate in panel.known:
+        values = covariate.values[flat]
+        missing = ~inside | (np.isnan(values) if covariate.categories is None else values < 0)
+        if missing.any():
+            row, step = np.argwhere(missing)[0]
+            stamp = panel.stamp_column(panel.stamps(series[row : row + 1], ahead[row, step : step + 1])).iloc[0]
+            raise DataError(
+                f"known covariate {covariate.name!r} is not given for series {panel.ids[series[row]]!r} at {stamp} "
+                f"({missing.sum()} such steps). Pass the rows: predict(frame, future=rows)."
+            )
 
 
 def step_seed(seed: int, step: int) -> int:
