@@ -117,10 +117,11 @@ def load(path: Path) -> Saved:
         If it is damaged, or of a newer format.
     """
     if not (path / SETTINGS).is_file():
-        raise FileNotFoundError(
-            f"there is no saved forecaster in {str(path)!r} ({SETTINGS} is missing). "
-            "A run keeps its own in the folder model/."
-        )
+        left = [str(old) for old in path.parent.glob(".*.old") if old.name.startswith(f".{path.name}.")]
+        hint = "A run keeps its own in the folder model/."
+        if left:
+            hint = f"A save that was killed left the older one as {left[0]!r}: rename it to {path.name!r}."
+        raise FileNotFoundError(f"there is no saved forecaster in {str(path)!r} ({SETTINGS} is missing). {hint}")
     _refuse_other_formats(path)
     files = _checked_files(path)
     try:

@@ -91,6 +91,7 @@ def _run(job: str, *, debug: bool) -> None:
 
     from forecast.config import conf_folder
     from forecast.schema import register
+    from forecast.sweeps import is_sweep, note_failure
 
     # Our own errors are ValueErrors, as are those of torch and scikit-learn about a setting.
     refused = (ValueError, HydraException, OmegaConfBaseException, OSError)
@@ -105,7 +106,9 @@ def _run(job: str, *, debug: bool) -> None:
         except refused as error:  # caught in here, since Hydra adds a line of its own
             if debug:
                 raise
-            _stop(_message(job, error))
+            if not is_sweep():
+                _stop(_message(job, error))
+            note_failure(_message(job, error))
         except (KeyboardInterrupt, SystemExit) as stop:  # Lightning turns Ctrl-C into an exit of its own
             if isinstance(stop, SystemExit) and not isinstance(stop.__context__, KeyboardInterrupt):
                 raise

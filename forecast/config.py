@@ -95,7 +95,7 @@ def build(group: str, setting: Setting, *args: Any, allow: Iterable[type] = (), 
     Raises
     ------
     ConfigError
-        If the class is none of these, or takes no such argument.
+        If the class is none of these, takes no such argument, or refuses a value.
     """
     if isinstance(setting, type | partial):
         allow = [*allow, setting.func if isinstance(setting, partial) else setting]  # type: ignore[list-item]
@@ -107,7 +107,12 @@ def build(group: str, setting: Setting, *args: Any, allow: Iterable[type] = (), 
     if wrong:
         own = [name for name in known if name not in ("sizes", "params", "lr")]
         raise ConfigError(f"{target.__name__}: {unknown_name('setting', wrong[0], own)}")
-    return target(*args, **{**options, **kwargs})
+    try:
+        return target(*args, **{**options, **kwargs})
+    except ConfigError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{target.__name__}: {error}") from error
 
 
 def _resolved(group: str, path: object, allow: Iterable[type]) -> type:

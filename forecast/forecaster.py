@@ -205,6 +205,13 @@ class Forecaster(BaseEstimator):
         -------
         float64 (N, H, 1 + Q): the point, then each level's quantile.
         """
+        unseen = ~panel.observed(series, ends - self.context_length_, ends)
+        if unseen.any():
+            name, length = panel.ids[series[unseen.argmax()]], self.context_length_
+            raise DataError(
+                f"series {name!r} has no observed value in the last {length} steps, which is all that the network "
+                f"reads ({unseen.sum()} such windows). Leave it out, or train with a longer context_length."
+            )
         refuse_missing_known(panel, series, ends, horizon=self.horizon_)
         latest = np.zeros(len(panel.ids), np.int64)
         np.maximum.at(latest, series, ends)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 
 import numpy as np
 import pandas as pd
 
 from forecast.data.panel import Panel
+from forecast.errors import ConfigError
 
 FORECAST = "forecast"
 
@@ -15,6 +17,25 @@ FORECAST = "forecast"
 def level_name(level: float) -> str:
     """Return the column of a quantile level: ``q0.1``."""
     return f"q{level:g}"
+
+
+def level_names(levels: Sequence[float]) -> list[str]:
+    """Return the columns of quantile levels.
+
+    Raises
+    ------
+    ConfigError
+        If a level is not a number, or two of them have the same column.
+    """
+    wrong = [level for level in levels if isinstance(level, bool) or not isinstance(level, Real)]
+    if wrong:
+        raise ConfigError(f"a quantile level is a number, got {wrong[0]!r}.")
+    named: dict[str, float] = {}
+    for level in levels:
+        other = named.setdefault(level_name(level), level)
+        if other != level:
+            raise ConfigError(f"levels {other!r} and {level!r} share the column {level_name(level)!r}. Leave one out.")
+    return list(named)
 
 
 def forecast_frame(
@@ -40,7 +61,7 @@ def forecast_frame(
     count, horizon, width = values.shape
     stamps = panel.stamps(np.repeat(series, horizon), (ends[:, None] + np.arange(horizon)).reshape(-1))
     flat = values.reshape(count * horizon, width)
-    columns = [FORECAST, *(level_name(level) for level in levels)]
+    columns = [FORECAST, *level_names(levels)]
     return pd.DataFrame(
         {
             panel.columns.id: panel.ids[np.repeat(series, horizon)],

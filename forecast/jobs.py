@@ -29,10 +29,10 @@ from forecast.data.panel import Panel
 from forecast.data.sources import read_table
 from forecast.data.windows import split_ends
 from forecast.errors import ConfigError, DataError
-from forecast.evaluation.holdout import Scores, check_baselines, evaluate, verdict
+from forecast.evaluation.holdout import Scores, check_baselines, evaluate, scored_origins, shown, verdict
 from forecast.files import write_whole
 from forecast.forecaster import Forecaster
-from forecast.frames import history_frame
+from forecast.frames import history_frame, level_names
 from forecast.report import figures
 from forecast.report.page import write_page
 from forecast.training import Training
@@ -51,10 +51,12 @@ def _train(settings: dict[str, Any], folder: Path, *, name: str) -> None:
     data, test = settings["data"], settings["test"]
     if settings["horizon"] is None:
         raise ConfigError("horizon is not set, and this data set names none. Add horizon=STEPS.")
+    if settings["horizon"] < 1:
+        raise ConfigError(f"horizon is a whole number of 1 or more, got {settings['horizon']}.")
     check_baselines(test["baselines"])
     columns = Columns(**data["columns"])
     table = load_table(data, columns)
-    panel = Panel.from_frame(table, columns, freq=data["freq"])
+    panel = _panel(table, columns, freq=data["freq"])
     forecaster = _forecaster(settings, columns)
     logger = _logger(settings["logger"], folder)
     console = Console(highlight=False)
@@ -63,7 +65,7 @@ def _train(settings: dict[str, Any], folder: Path, *, name: str) -> None:
     if test["windows"]:
         ends = _test_ends(panel, forecaster.horizon, test)
         forecaster.fit(panel.until(ends[0]), folder=folder / "checkpoints" / "test", logger=logger)
-        log.info("trained on what lies before the held-back windows: %d steps", len(forecaster.history_))
+        log.info("fitted on what lies before the held-back windows: %s", _steps(forecaster))
         scores = evaluate(
             forecaster, panel, ends, name=name, baselines=test["baselines"], mase_season=data["mase_season"]
         )
@@ -72,7 +74,7 @@ def _train(settings: dict[str, Any], folder: Path, *, name: str) -> None:
     if not scores or settings["final"]:
         final = clone(forecaster)
         final.fit(panel, folder=folder / "checkpoints" / "final", logger=None if scores else logger)
-        log.info("trained on everything: %d steps", len(final.history_))
+        log.info("fitted %son everything: %s", "again " if scores else "", _steps(final))
         history = final.history_ if history is None else history
     final.save(folder / "model")
     future = _future(final, panel, seen=final is not forecaster)
@@ -101,13 +103,21 @@ def _predict(settings: dict[str, Any], folder: Path) -> None:
     forecaster = Forecaster.load(run / "model" if (run / "model").is_dir() else run)
     forecaster.accelerator = settings["accelerator"]
     path, future_path = settings["data"]["path"], settings["data"]["future"]
-    frame = None if path is None else read_table(path)
-    future = None if future_path is None else read_table(future_path)
-    predicted = forecaster.predict(frame, future=future, levels=settings["levels"])
+    if path is None and future_path is not None:
+        raise ConfigError("data.future needs the history that it follows. Add data.path=FILE.")
+    panel = forecaster._panel_
+    if path is not None:
+        future = None if future_path is None else read_table(future_path)
+        panel = _panel(read_table(path), panel.columns, freq=forecaster.freq_, future=future)
+    predicted = forecaster.predict(panel, levels=settings["levels"])
     _write_tables(folder, predicted, None)
+    figure = figures.forecast_figure(
+        history_frame(panel), None, predicted, columns=panel.columns, model="forecast",
+        title=f"{panel.columns.target}, {forecaster.horizon} steps ahead", context=forecaster.context_length_,
+    )  # fmt: skip
+    figures.save(figure, folder / "figures" / "forecast.png")
     console = Console(highlight=False)
-    ids = predicted[predicted.columns[0]]
-    _tell(console, f"{len(ids.unique())} series forecast {forecaster.horizon} steps ahead:")
+    _tell(console, f"{len(panel.ids)} series forecast {forecaster.horizon} steps ahead:")
     console.print("\n" + predicted.head(6).to_string(index=False))
     console.print(f"{'...' if len(predicted) > 6 else ''}\n")
     _print_files(console, folder)
@@ -160,7 +170,26 @@ def _logger(settings: dict[str, Any], folder: Path) -> Any:
         ) from error
 
 
+def _panel(table: pd.DataFrame, columns: Columns, *, freq: str | None, future: pd.DataFrame | None = None) -> Panel:
+    """Return a table on its grid; tell of the steps that have no row."""
+    panel = Panel.from_frame(table, columns, freq=freq, future=future)
+    if panel.absent:
+        log.warning(
+            "%d steps of the time grid (freq %s) have no row; they count as unobserved.",
+            panel.absent, panel.freq.name,
+        )  # fmt: skip
+    return panel
+
+
+def _steps(forecaster: Forecaster) -> str:
+    training, steps = forecaster.training or Training(), len(forecaster.history_)
+    if training.validation and training.refit:
+        return f"{steps} steps beside validation, then anew up to the best of them"
+    return f"{steps} steps"
+
+
 def _forecaster(settings: dict[str, Any], columns: Columns) -> Forecaster:
+    level_names(settings["loss"].get("levels") or ())
     return Forecaster(
         settings["model"],
         horizon=settings["horizon"],
@@ -187,6 +216,7 @@ def _test_ends(panel: Panel, horizon: int, test: dict[str, Any]) -> np.ndarray:
             f"test.windows={test['windows']} windows of horizon {horizon} leave at most "
             f"{max(ends[0].max(), 0)} steps of any series to train on. Lower test.windows or the horizon."
         )
+    scored_origins(panel, ends, horizon=horizon)  # refuses before training what could not be scored after it
     return ends
 
 
@@ -318,7 +348,7 @@ def _print_scores(console: Console, scores: Scores, name: str, windows: int, hor
         is_name = column == "model"
         table.add_column(label, justify="left" if is_name else "right", no_wrap=is_name)
     for _, row in scores.summary.iterrows():
-        cells = [row["model"], *(_number(row[column]) for column in labels if column != "model")]
+        cells = [row["model"], *(shown(row[column]) for column in labels if column != "model")]
         table.add_row(*cells, style="bold" if row["model"] == name else None)
     console.print(table)
     constant = int(scores.summary["constant"].max())
@@ -332,19 +362,15 @@ def _tell(console: Console, text: str, *, style: str | None = None) -> None:
     log.info(text)
 
 
-def _number(value: float) -> str:
-    return "-" if not np.isfinite(value) else f"{value:.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
-
-
 def _print_files(console: Console, folder: Path) -> None:
-    shown = _shown(folder)
-    console.print(f"run folder: {shown}", soft_wrap=True)
+    place = _shown(folder)
+    console.print(f"run folder: {place}", soft_wrap=True)
     for name, what in {
         "figures/forecast.png": "the plot to open",
         "report.html": "tables and figures on one page",
         "forecast.csv": "the forecast",
         "metrics.csv": "the table above",
-        "model": "the saved model: forecast predict run=" + str(shown),
+        "model": "the saved model: forecast predict run=" + str(place),
     }.items():
         if (folder / name).exists():
             console.print(f"  {name:<22} {what}", soft_wrap=True)

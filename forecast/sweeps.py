@@ -3,16 +3,38 @@
 from __future__ import annotations
 
 import csv
+import sys
 from math import isnan
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
+from hydra.types import RunMode
 from omegaconf import DictConfig
+
+FAILED = "failed.txt"  # in the folder of a run, with the reason
+
+
+def is_sweep() -> bool:
+    """Return whether the job that runs is one of several."""
+    return HydraConfig.get().mode is RunMode.MULTIRUN
+
+
+def note_failure(message: str) -> None:
+    """Tell why the run of a sweep failed; the other runs go on."""
+    from forecast.files import write_whole
+
+    hydra = HydraConfig.get()
+    print(f"forecast: run {hydra.job.num} failed: {message}", file=sys.stderr)
+    write_whole(Path(hydra.runtime.output_dir) / FAILED, message)
 
 
 class Summary(Callback):
-    """Print the score of each run beside the best simple method, when the last run is done."""
+    """Print the score of each run beside the best simple method, when the last run is done.
+
+    A run that failed has its reason below the table, and the sweep then exits 2.
+    """
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Read the tables that the runs wrote."""
@@ -20,19 +42,27 @@ class Summary(Callback):
         from rich.table import Table
 
         folder = Path(config.hydra.sweep.dir)
-        runs = sorted(folder.glob("*/metrics.csv"), key=lambda path: (len(path.parent.name), path.parent.name))
+        told = [path.parent for name in ("metrics.csv", FAILED) for path in folder.glob(f"*/{name}")]
+        runs = sorted(set(told), key=lambda path: (len(path.name), path.name))
         if not runs:
             return
+        failed = {run: (run / FAILED).read_text(encoding="utf-8") for run in runs if (run / FAILED).is_file()}
         table = Table(title=f"{len(runs)} runs, MASE on held-back data", title_justify="left")
         for label in ("run", "settings", "MASE", "best simple method", "its MASE"):
             table.add_column(label, justify="right" if "MASE" in label else "left", overflow="fold")
-        settings = [_settings(run.parent) for run in runs]
+        settings = [_settings(run) for run in runs]
         for run, own in zip(runs, settings, strict=True):
-            told = [setting for setting in own if not all(setting in other for other in settings)]
-            table.add_row(run.parent.name, " ".join(told or own), *_score(run))
+            differs = [setting for setting in own if not all(setting in other for other in settings)]
+            cells = ("failed", "-", "-") if run in failed else _score(run / "metrics.csv")
+            table.add_row(run.name, " ".join(differs or own), *cells)
         console = Console(highlight=False)
-        console.print(table)
+        if len(failed) < len(runs):
+            console.print(table)
+        for run, reason in failed.items():
+            console.print(f"run {run.name} ({' '.join(_settings(run))}) failed: {reason}", soft_wrap=True, markup=False)
         console.print(f"run folders: {folder}", soft_wrap=True)
+        if failed:
+            sys.exit(2)
 
 
 def _settings(folder: Path) -> list[str]:

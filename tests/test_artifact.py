@@ -93,6 +93,16 @@ def test_times_and_ids_come_back_as_they_were(times: pd.Index, gaps: Any, tmp_pa
     assert (loaded.freq_, loaded.seasonality_) == (forecaster.freq_, forecaster.seasonality_)
 
 
+@pytest.mark.parametrize("dtype", ["category", "object", "string", "int32", "Int64"])
+def test_ids_keep_their_dtype(dtype: str, tmp_path: Path) -> None:
+    names = [7, 3] if "nt" in dtype else ["b", "a"]
+    frame = made_frame().assign(unique_id=pd.Series(np.repeat(names, 60)).astype(dtype))
+    forecaster = _fitted(frame=frame)
+    loaded = Forecaster.load(forecaster.save(tmp_path / "model"))
+    assert loaded.predict()["unique_id"].dtype == forecaster.predict()["unique_id"].dtype
+    pd.testing.assert_frame_equal(loaded.predict(), forecaster.predict(), check_exact=True)
+
+
 def test_parameters_come_back_and_can_be_fitted_again(fitted: Forecaster, saved: Path) -> None:
     loaded = Forecaster.load(saved)
     for name in (
@@ -251,6 +261,19 @@ def test_saving_over_a_forecaster_is_whole_or_not_at_all(
     other.save(saved)
     assert [path.name for path in saved.parent.iterdir()] == ["model"]
     pd.testing.assert_frame_equal(Forecaster.load(saved).predict(), other.predict(), check_exact=True)
+
+
+def test_saving_over_a_folder_with_other_files_is_refused(saved: Path, fitted: Forecaster) -> None:
+    (saved / "notes.txt").write_text("mine")
+    with pytest.raises(ArtifactError, match="holds 'notes.txt' beside the saved forecaster"):
+        fitted.save(saved)
+    assert (saved / "notes.txt").read_text() == "mine"
+
+
+def test_what_a_killed_save_left_is_named(saved: Path) -> None:
+    saved.rename(saved.with_name(".model.123.old"))
+    with pytest.raises(FileNotFoundError, match="left the older one as '.*[.]model[.]123[.]old': rename it to 'model'"):
+        Forecaster.load(saved)
 
 
 def test_a_moved_folder_still_loads(saved: Path, fitted: Forecaster, tmp_path: Path) -> None:

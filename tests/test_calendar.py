@@ -99,6 +99,27 @@ def test_a_tail_that_starts_in_february_stays_on_the_30th() -> None:
     np.testing.assert_array_equal(ahead, np.array(times[1:], dtype="datetime64[us]"))
 
 
+@pytest.mark.parametrize(("step", "day"), [(1, 30), (1, 31), (3, 31)])
+def test_a_tail_keeps_the_day_of_each_series(step: int, day: int) -> None:
+    months = (
+        pd.period_range("2022-05", periods=11, freq="M")
+        if step == 1
+        else pd.period_range("2020-08", "2023-02", freq="3M")
+    )
+    late = [pd.Timestamp(month.year, month.month, min(day, month.days_in_month)) for month in months]
+    early = [time.replace(day=15) for time in late]
+    names = np.repeat(["late", "early"], len(months))
+    frame = pd.DataFrame({"unique_id": names, "ds": [*late, *early], "y": 1.0})
+    panel = Panel.from_frame(frame)
+    assert panel.freq == Freq("months", step, 0)
+    for steps in range(1, len(months)):
+        tail = panel.tail(steps)
+        ahead = tail.stamps(np.arange(2), tail.ends + 2)
+        np.testing.assert_array_equal(ahead, panel.stamps(np.arange(2), panel.ends + 2))
+        assert (tail.lengths >= steps).all()
+        assert tail.lengths[1] == steps
+
+
 def test_series_on_different_days_of_the_month_share_a_frequency() -> None:
     first, second = _stamps("MS", "2023-01-01", 24), _stamps("MS", "2023-01-01", 24) + np.timedelta64(14, "D")
     same = np.ones(47, bool)

@@ -19,6 +19,10 @@ def test_lists_become_tuples_and_come_back_as_lists() -> None:
     assert columns.as_dict()["known"] == ["b", "c"]
 
 
+def test_a_target_may_have_any_name() -> None:
+    assert Columns(target="forecast").target == "forecast"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -29,6 +33,10 @@ def test_lists_become_tuples_and_come_back_as_lists() -> None:
         ({"gaps": "fill"}, "mask, rows or error, got 'fill'"),
         ({"past": ["y"]}, "column 'y' has two roles"),
         ({"past": ["a"], "known": ["a"]}, "column 'a' has two roles"),
+        ({"id": "forecast"}, "columns.id is 'forecast', a name that forecasts use themselves. Rename the column."),
+        ({"time": "cutoff"}, "columns.time is 'cutoff'"),
+        ({"id": "y", "target": "sold"}, "columns.id is 'y'"),
+        ({"id": "q0.1"}, "columns.id is 'q0.1'"),
     ],
 )
 def test_wrong_roles_are_refused(arguments: dict, message: str) -> None:

@@ -164,6 +164,12 @@ def test_values_that_make_no_sense_are_refused(group: str, setting: dict[str, An
         build(group, setting, *([WIDE] if group == "model" else []))
 
 
+@pytest.mark.parametrize(("name", "value"), [("hidden_size", "abc"), ("layers", 0), ("dropout", "much")])
+def test_what_a_constructor_cannot_take_names_its_class(name: str, value: object) -> None:
+    with pytest.raises(ConfigError, match="^Recurrent: "):
+        build("model", {**read("model", "gru"), name: value}, WIDE)
+
+
 def test_settings_of_a_file_are_not_shared() -> None:
     first = {"_target_": "forecast.scaling.WindowScaler", "transform": "log"}
     assert isinstance(build("scaling", first), WindowScaler)

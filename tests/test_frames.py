@@ -11,8 +11,9 @@ import pytest
 from frames import made_frame
 
 from forecast import Columns, Panel
+from forecast.errors import ConfigError
 from forecast.files import write_whole
-from forecast.frames import FORECAST, forecast_frame, history_frame, level_name
+from forecast.frames import FORECAST, forecast_frame, history_frame, level_name, level_names
 
 LEVELS = (0.1, 0.5, 0.975)
 
@@ -20,6 +21,19 @@ LEVELS = (0.1, 0.5, 0.975)
 @pytest.mark.parametrize(("level", "name"), [(0.1, "q0.1"), (0.5, "q0.5"), (0.025, "q0.025"), (0.975, "q0.975")])
 def test_a_level_names_its_column(level: float, name: str) -> None:
     assert level_name(level) == name
+
+
+@pytest.mark.parametrize(
+    ("levels", "told"),
+    [
+        ([0.5, 0.1, 0.1000001], "levels 0.1 and 0.1000001 share the column 'q0.1'"),
+        ([0.1, "high"], "a quantile level is a number, got 'high'"),
+        ([True], "a quantile level is a number, got True"),
+    ],
+)
+def test_levels_that_share_a_column_or_are_no_numbers_are_refused(levels: list, told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        level_names(levels)
 
 
 @pytest.mark.parametrize("freq", ["D", "MS", "h", "W-SUN", "1"])

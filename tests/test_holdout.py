@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
-from frames import made_frame
+from frames import made_frame, made_roles
 
-from forecast import Forecaster, Panel, Training
+from forecast import Columns, Forecaster, Panel, Training
 from forecast.data.windows import split_ends
 from forecast.errors import ConfigError, DataError
 from forecast.evaluation.baselines import BASELINES
-from forecast.evaluation.holdout import Scores, check_baselines, evaluate, verdict
+from forecast.evaluation.holdout import Scores, check_baselines, evaluate, scored_origins, verdict
 from forecast.evaluation.metrics import mase_scale
+from forecast.losses import Quantile
 
 HORIZON, WINDOWS = 4, 3
 
@@ -143,6 +145,41 @@ def test_nothing_to_score_is_refused(forecaster: Forecaster, panel: Panel) -> No
         _evaluated(forecaster, panel, np.zeros((1, 3), np.int64))
 
 
+def test_windows_without_their_known_covariates_are_left_out_for_every_model(caplog: pytest.LogCaptureFixture) -> None:
+    panel = _ragged_panel()
+    origins = split_ends(panel, horizon=HORIZON, windows=WINDOWS, split="calendar")
+    forecaster = _forecaster().set_params(columns=panel.columns).fit(panel.until(origins[0]))
+    with caplog.at_level(logging.WARNING, "forecast"):
+        found = _evaluated(forecaster, panel, origins).forecasts
+    assert "1 held-back windows lack a known covariate" in caplog.text
+    cutoffs = found.groupby(["model", "unique_id"])["cutoff"].nunique().unstack()
+    assert (cutoffs["s0"] == WINDOWS - 2).all() and (cutoffs[["s1", "s2"]] == WINDOWS).all().all()
+    assert set(cutoffs.index) == {"network", *BASELINES}
+
+
+def test_no_window_with_its_known_covariates_is_refused_with_the_way_out() -> None:
+    panel = _ragged_panel()
+    with pytest.raises(DataError, match="no held-back window has price, promo over its whole horizon.*series_end"):
+        scored_origins(panel, np.array([[52, 58, 58]]), horizon=HORIZON)
+
+
+@pytest.mark.parametrize(("levels", "columns"), [((0.5,), ["q0.5"]), ((0.2, 0.9), ["q0.2", "q0.5", "q0.9"])])
+def test_an_interval_that_the_loss_cannot_give_is_nan_for_all(
+    panel: Panel, ends: np.ndarray, levels: tuple[float, ...], columns: list[str]
+) -> None:
+    forecaster = _forecaster().set_params(loss=partial(Quantile, levels=levels)).fit(panel.until(ends[0]))
+    found = _evaluated(forecaster, panel, ends)
+    assert list(found.forecasts.filter(like="q0.")) == columns
+    assert found.summary[["coverage", "width"]].isna().all().all() and found.summary["mae"].notna().all()
+
+
+def test_the_interval_is_asked_for_beside_wider_levels(panel: Panel, ends: np.ndarray) -> None:
+    forecaster = _forecaster().set_params(loss=partial(Quantile, levels=(0.05, 0.95))).fit(panel.until(ends[0]))
+    found = _evaluated(forecaster, panel, ends)
+    assert list(found.forecasts.filter(like="q0.")) == ["q0.05", "q0.1", "q0.5", "q0.9", "q0.95"]
+    assert found.summary[["coverage", "width"]].notna().all().all()
+
+
 def test_an_unknown_baseline_is_refused_with_the_nearest() -> None:
     with pytest.raises(ConfigError, match="'naiv'. Choose one of: naive"):
         check_baselines(["ridge", "naiv"])
@@ -153,16 +190,16 @@ def test_an_unknown_baseline_is_refused_with_the_nearest() -> None:
     [
         (
             [0.5, 0.7],
-            "network wins: MASE 0.600, 40% below the best simple method, naive (1.000); it is better on 2 of 2 series.",
+            "network wins: MASE 0.6, 40% below the best simple method, naive (1); it is better on 2 of 2 series.",
         ),
         (
             [0.9, 1.5],
-            "naive wins: MASE 1.000; network (1.200) is 20% above it, and it is better on 1 of 2 series. "
+            "naive wins: MASE 1; network (1.2) is 20% above it, and it is better on 1 of 2 series. "
             "On this evidence use naive.",
         ),
         (
             [0.8, 1.2],
-            "network and naive are level: MASE 1.000; it is better on 1 of 2 series. The simple method will do.",
+            "network and naive are level: MASE 1; it is better on 1 of 2 series. The simple method will do.",
         ),
     ],
 )
@@ -175,19 +212,32 @@ def test_the_sentence_falls_back_on_mae_where_nobody_has_a_mase() -> None:
     summary, per_series = _made_scores({"network": [0.5, 0.7], "naive": [1.0, 1.0]})
     summary["mase"] = per_series["mase"] = np.nan
     told = verdict(summary, per_series, name="network", columns_id="unique_id")
-    assert told.startswith("network wins: MAE 6.000, 40% below")
+    assert told.startswith("network wins: MAE 6, 40% below")
+
+
+def test_the_sentence_tells_small_units_apart() -> None:
+    summary, per_series = _made_scores({"network": [2e-6, 2e-6], "naive": [4e-6, 4e-6]})
+    told = verdict(summary, per_series, name="network", columns_id="unique_id")
+    assert told.startswith("network wins: MASE 2e-06, 50% below the best simple method, naive (4e-06)")
 
 
 def test_the_sentence_does_without_baselines() -> None:
     summary, per_series = _made_scores({"network": [0.5, 0.7]})
     told = verdict(summary, per_series, name="network", columns_id="unique_id")
-    assert told == "network has a MASE of 0.600; no baseline was asked for."
+    assert told == "network has a MASE of 0.6; no baseline was asked for."
 
 
 def test_the_sentence_bears_a_perfect_rival() -> None:
     summary, per_series = _made_scores({"network": [0.5, 0.7], "naive": [0.0, 0.0]})
     told = verdict(summary, per_series, name="network", columns_id="unique_id")
-    assert told.startswith("naive wins: MASE 0.000; network (0.600) is far above it")
+    assert told.startswith("naive wins: MASE 0; network (0.6) is far above it")
+
+
+def _ragged_panel() -> Panel:
+    """Three series with known covariates, the first six steps shorter than the others."""
+    table = made_frame(series=3, covariates=True)
+    short = (table["unique_id"] == "s0") & (table.groupby("unique_id").cumcount() >= 54)
+    return Panel.from_frame(table[~short], Columns(known=made_roles()["known"]))
 
 
 def _forecaster() -> Forecaster:

@@ -15,7 +15,8 @@ PACKAGE = Path(__file__).parents[1] / "forecast"
 # do not know each other. The longest entry that a module's name starts with is its own.
 FLOORS = (
     ("forecast.__main__",),
-    ("forecast.cli", "forecast.sweeps"),
+    ("forecast.cli",),
+    ("forecast.sweeps",),
     ("forecast.jobs",),
     ("forecast.report",),
     ("forecast.evaluation",),

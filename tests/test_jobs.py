@@ -63,7 +63,7 @@ def test_a_person_reads_every_method_the_winner_and_where_things_lie(trained: tu
     for method in metrics["model"]:
         assert re.search(rf"│ {method} +│", out)
     winner = metrics.set_index("model")["mase"].idxmin()
-    assert f"{winner} wins: MASE {metrics['mase'].min():.3f}" in out
+    assert f"{winner} wins: MASE {metrics['mase'].min():.4g}" in out
     for place in ("run folder: run", "figures/forecast.png", "report.html", "forecast predict run=run"):
         assert place in out
     assert err == ""
@@ -71,7 +71,7 @@ def test_a_person_reads_every_method_the_winner_and_where_things_lie(trained: tu
 
 def test_the_log_tells_what_was_done(trained: tuple[Path, str, str]) -> None:
     text = (trained[0] / "run" / "log.txt").read_text(encoding="utf-8")
-    for told in ("table: 2 series, 120 steps", "trained on everything: 3 steps", "wins: MASE", "wrote "):
+    for told in ("table: 2 series, 120 steps", "fitted again on everything: 3 steps\n", "wins: MASE", "wrote "):
         assert text.count(told) == 1
     assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", line) for line in text.splitlines() if " forecast:" in line)
 
@@ -113,7 +113,9 @@ def test_predict_reads_newer_data(trained: tuple[Path, str, str], tmp_path: Path
     assert predicted["ds"].min() == newer["ds"].max() + pd.Timedelta("1D")
     expected = Forecaster.load(run / "model").predict(newer, levels=[0.2, 0.8])
     pd.testing.assert_frame_equal(predicted, expected, check_dtype=False, check_exact=True)
-    assert _files(tmp_path / "new") == FORECAST | {"log.txt"} | {name for name in ALWAYS if ".hydra" in name}
+    assert _files(tmp_path / "new") == FORECAST | {"log.txt", "figures/forecast.png"} | {
+        name for name in ALWAYS if ".hydra" in name
+    }
 
 
 def test_predict_without_data_goes_on_from_what_was_seen(
@@ -122,7 +124,17 @@ def test_predict_without_data_goes_on_from_what_was_seen(
     run = trained[0] / "run"
     assert forecast("predict", f"run='{run / 'model'}'", "hydra.run.dir=new") == 0
     assert Path("new/forecast.csv").read_bytes() == (run / "forecast.csv").read_bytes()
-    assert "2 series forecast 4 steps ahead" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "2 series forecast 4 steps ahead" in told
+    assert "run folder: new" in told and "figures/forecast.png   the plot to open" in told
+
+
+def test_a_future_without_its_history_is_refused(
+    trained: tuple[Path, str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = trained[0] / "run"
+    assert forecast("predict", f"run='{run}'", "data.future=later.csv") == 2
+    assert capsys.readouterr().err == "forecast: data.future needs the history that it follows. Add data.path=FILE.\n"
 
 
 @pytest.mark.parametrize("name", [name for name in names("data") if name != "table"])
@@ -147,6 +159,52 @@ def test_known_covariates_are_asked_for_before_the_future_is_forecast(capsys: py
     assert len(pd.read_csv("new/forecast.csv")) == 8
     assert forecast("predict", "run=run", "data.path=my.csv") == 2
     assert "known covariate 'price' is not given" in capsys.readouterr().err
+
+
+def test_ragged_ends_with_known_covariates_are_scored_where_they_can_be(capsys: pytest.CaptureFixture[str]) -> None:
+    table = made_frame(covariates=True)
+    table.drop(index=[58, 59]).to_csv("my.csv", index=False)
+    words = ("data.path=my.csv", "data.columns.known=[price,promo]", "horizon=4", "hydra.run.dir=run")
+    assert forecast("train", *TINY, *words) == 0
+    assert "1 held-back windows lack a known covariate within the horizon: not scored." in capsys.readouterr().err
+    counts = pd.read_parquet("run/test.parquet").groupby(["model", "unique_id"])["cutoff"].nunique().unstack()
+    assert (counts["s0"] == 2).all() and (counts["s1"] == 3).all()
+
+
+def test_what_could_not_be_scored_is_refused_before_training(capsys: pytest.CaptureFixture[str]) -> None:
+    table = made_frame(covariates=True)
+    late = pd.concat([table.iloc[:59], table.iloc[-2:]])  # the other series begins after the only origin
+    late.to_csv("my.csv", index=False)
+    words = ("data.path=my.csv", "data.columns.known=[price,promo]", "horizon=4", "test.windows=1")
+    assert forecast("train", *TINY, *words, "hydra.run.dir=run") == 2
+    assert "no held-back window has price, promo over its whole horizon" in capsys.readouterr().err
+    assert not Path("run/checkpoints").exists()
+
+
+def test_a_loss_that_gives_no_interval_is_scored_without(capsys: pytest.CaptureFixture[str]) -> None:
+    assert forecast("train", *TINY, "loss.levels=[0.5]", "hydra.run.dir=run") == 0
+    assert re.search(r"│ naive +│.*│ +- │ +- │\n", capsys.readouterr().out)
+    assert pd.read_csv("run/metrics.csv")["coverage"].isna().all()
+
+
+def test_a_run_that_fails_leaves_the_sweep_its_table(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("model.hidden_size=abc,4", "hydra.sweep.dir=sweep", "test.windows=1")
+    assert forecast("train", "-m", *[word for word in TINY if "hidden" not in word], *words) == 2
+    told = capsys.readouterr()
+    assert told.err.startswith("forecast: run 0 failed: Recurrent: ") and "Traceback" not in told.err
+    table = told.out.split("2 runs, MASE on held-back data")[1]
+    assert re.search(r"│ 0 +│ model.hidden_size=abc +│ failed │ - +│ +- │", table)
+    assert re.search(r"│ 1 +│ model.hidden_size=4 +│ +\d", table)
+    assert re.search(r"run 0 \(.*model.hidden_size=abc.*\) failed: Recurrent: ", table)
+
+
+def test_a_sweep_of_forecasts_tells_of_a_run_that_failed(
+    trained: tuple[Path, str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = trained[0] / "run"
+    assert forecast("predict", "-m", f"run='{run}',none", "hydra.sweep.dir=sweep") == 2
+    assert Path("sweep/0/forecast.csv").is_file()
+    assert "run 1 (run=none) failed: there is no saved forecaster" in capsys.readouterr().out
 
 
 def test_a_sweep_leaves_a_run_for_each_combination_and_one_table(capsys: pytest.CaptureFixture[str]) -> None:
@@ -182,6 +240,8 @@ def test_validation_leaves_its_losses_in_the_history() -> None:
     words = ("training.validation=1", "training.check_every=1", "hydra.run.dir=run", "logger=none")
     assert forecast("train", *TINY, *words) == 0
     assert "checkpoints/final/refit/last.ckpt" in _files(Path("run"))
+    log = Path("run/log.txt").read_text(encoding="utf-8")
+    assert "fitted again on everything: 3 steps beside validation, then anew up to the best of them" in log
 
 
 def test_the_csv_logger_writes_the_losses() -> None:

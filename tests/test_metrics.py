@@ -73,6 +73,7 @@ def test_unobserved_truth_is_skipped() -> None:
     assert metrics.smape(y, forecast) == pytest.approx((200 / 3 + 120) / 2)
     assert metrics.mase(y, forecast, scale=4.0) == 0.5
     assert metrics.coverage(y, [0.0, 0.0, 0.0], [1.0, 1.0, 1.0]) == 0.5
+    assert metrics.width(y, [0.0, 0.0, 0.0], [1.0, 100.0, 3.0]) == 2.0
     assert np.isnan(metrics.mae([NAN, NAN], [1.0, 2.0]))
 
 
@@ -107,7 +108,7 @@ def test_mase_over_an_undefined_scale_is_nan() -> None:
 
 def test_bounds_count_as_covered() -> None:
     assert metrics.coverage([1.0, 2.0, 3.0, 4.0], [1.0] * 4, [3.0] * 4) == 0.75
-    assert metrics.width([1.0, 2.0], [2.0, 5.0]) == 2.0
+    assert metrics.width([1.0, 2.0], [1.0, 2.0], [2.0, 5.0]) == 2.0
 
 
 def test_owa_of_the_m4_winner() -> None:
@@ -116,7 +117,7 @@ def test_owa_of_the_m4_winner() -> None:
 
 def test_score_matches_the_metrics_of_each_series() -> None:
     scored = scored_frame()
-    scored.loc[scored["ds"] == 2, "y"] = NAN
+    scored.loc[scored["ds"] == 2, ["y", "q0.9"]] = NAN, 1e6
     scale = pd.Series({"B": NAN, "A": 0.5})
     table = score(scored, scale=scale)
     assert list(table.columns) == ["model", "unique_id", *metrics.METRICS]
@@ -130,7 +131,7 @@ def test_score_matches_the_metrics_of_each_series() -> None:
             metrics.smape(y, forecast),
             metrics.mase(y, forecast, scale=scale[row.unique_id]),
             metrics.coverage(y, part["q0.1"], part["q0.9"]),
-            metrics.width(part["q0.1"], part["q0.9"]),
+            metrics.width(y, part["q0.1"], part["q0.9"]),
         ]
         assert list(row[3:]) == pytest.approx(expected, nan_ok=True)
 

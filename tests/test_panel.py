@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -42,6 +43,13 @@ def ragged_frames(draw: st.DrawFn) -> pd.DataFrame:
     return frame
 
 
+def _roles(gaps: str) -> Columns:
+    """Return roles of a frame that lacks rows: on a grid with absent steps no covariate is known ahead."""
+    if gaps == "rows":
+        return replace(ROLES, gaps="rows")
+    return replace(ROLES, past=(*ROLES.past, *ROLES.known), known=())
+
+
 def _values(covariate: Covariate) -> np.ndarray:
     """Return a covariate as numbers or text, whatever its codes."""
     if covariate.categories is None:
@@ -79,7 +87,7 @@ def _assert_same(one: Panel, other: Panel) -> None:
 @quick
 @given(frame=ragged_frames(), seed=st.integers(0, 99), gaps=st.sampled_from(["mask", "rows"]))
 def test_the_order_of_rows_does_not_matter(frame: pd.DataFrame, seed: int, gaps: str) -> None:
-    columns = Columns(gaps=gaps, **made_roles())
+    columns = _roles(gaps)
     shuffled = frame.sample(frac=1, random_state=seed)
     freq = frame.attrs["freq"]
     _assert_same(Panel.from_frame(frame, columns, freq=freq), Panel.from_frame(shuffled, columns, freq=freq))
@@ -88,7 +96,7 @@ def test_the_order_of_rows_does_not_matter(frame: pd.DataFrame, seed: int, gaps:
 @quick
 @given(frame=ragged_frames())
 def test_each_cell_lies_on_its_step_and_the_rest_is_unobserved(frame: pd.DataFrame) -> None:
-    panel = Panel.from_frame(frame, ROLES, freq=frame.attrs["freq"])
+    panel = Panel.from_frame(frame, _roles("mask"), freq=frame.attrs["freq"])
     described = _described(panel)
     met = 0
     for name, rows in frame.groupby("unique_id"):
@@ -120,7 +128,7 @@ def test_a_stamp_has_one_position_in_every_table(frame: pd.DataFrame, cut: int, 
 @quick
 @given(frame=ragged_frames(), share=st.floats(0.1, 1.2), gaps=st.sampled_from(["mask", "rows"]))
 def test_until_is_the_panel_of_the_rows_before(frame: pd.DataFrame, share: float, gaps: str) -> None:
-    columns = Columns(gaps=gaps, **made_roles())
+    columns = _roles(gaps)
     freq = frame.attrs["freq"]
     panel = Panel.from_frame(frame, columns, freq=freq)
     ends = np.maximum((panel.lengths * share).astype(np.int64), 1)
@@ -128,8 +136,12 @@ def test_until_is_the_panel_of_the_rows_before(frame: pd.DataFrame, share: float
     before = pd.concat(
         [frame[(frame.unique_id == name) & (frame.ds <= at)] for name, at in zip(panel.ids, last, strict=True)]
     )
+    seen = [np.isfinite(panel.series(number)[:end]).any() for number, end in enumerate(ends)]
+    if not any(seen):
+        return
     cut = panel.until(ends)
-    assert cut.lengths.tolist() == np.minimum(ends, panel.lengths).tolist()
+    assert cut.lengths.tolist() == np.minimum(ends, panel.lengths)[seen].tolist()
+    before = before[before.unique_id.isin(cut.ids)]
     if not np.isnan(cut.target[cut.offsets[1:] - 1]).any():  # else the rebuilt grid may end on an earlier row
         _assert_same(cut, Panel.from_frame(before, columns, freq=freq))
 
@@ -137,7 +149,7 @@ def test_until_is_the_panel_of_the_rows_before(frame: pd.DataFrame, share: float
 @quick
 @given(frame=ragged_frames(), steps=st.integers(1, 30), gaps=st.sampled_from(["mask", "rows"]))
 def test_tail_is_the_end_of_every_series(frame: pd.DataFrame, steps: int, gaps: str) -> None:
-    panel = Panel.from_frame(frame, Columns(gaps=gaps, **made_roles()), freq=frame.attrs["freq"])
+    panel = Panel.from_frame(frame, _roles(gaps), freq=frame.attrs["freq"])
     whole, tail = _described(panel), _described(panel.tail(steps))
     for name in whole:
         end = whole[name][0].tail(steps).reset_index(drop=True)
@@ -148,6 +160,41 @@ def test_tail_is_the_end_of_every_series(frame: pd.DataFrame, steps: int, gaps: 
 def test_until_leaves_out_series_without_history() -> None:
     panel = Panel.from_frame(made_frame(series=3, rows=10)).until(np.array([4, 0, -2]))
     assert (list(panel.ids), panel.lengths.tolist()) == (["s0"], [4])
+
+
+def test_until_leaves_out_series_without_an_observation() -> None:
+    frame = made_frame(series=3, rows=10)
+    frame.loc[10:15, "y"] = np.nan
+    panel = Panel.from_frame(frame)
+    assert list(panel.until(np.array([6, 6, 6])).ids) == ["s0", "s2"]
+    assert list(panel.until(np.array([6, 7, 6])).ids) == ["s0", "s1", "s2"]
+    with pytest.raises(DataError, match="no series has an observed value in column 'y' before the steps held back"):
+        panel.until(np.array([0, 6, 0]))
+
+
+def test_a_known_covariate_needs_a_row_for_every_step() -> None:
+    frame = made_frame(rows=10, covariates=True).drop(index=[13, 14])
+    with pytest.raises(DataError, match="known covariate 'price' .* 's1' .* 2024-01-03 .* and 2024-01-06 .*2 steps"):
+        Panel.from_frame(frame, ROLES)
+    future = frame.groupby("unique_id").tail(1).assign(ds=pd.Timestamp("2024-01-12"))
+    with pytest.raises(DataError, match="known covariate 'price' .* 's0' .* 2024-01-10 .* and 2024-01-12 "):
+        Panel.from_frame(frame[frame["unique_id"] == "s0"], ROLES, future=future[future["unique_id"] == "s0"])
+    assert len(Panel.from_frame(frame, replace(ROLES, gaps="rows")).target) == 18
+    assert Panel.from_frame(frame, _roles("mask")).absent == 2
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ([1.5, 2.5], r"'unique_id' holds 1.5 \(float\)"),
+        ([pd.Timestamp("2024"), pd.Timestamp("2025")], "'unique_id' holds .*Timestamp"),
+        ([1, "1"], "names series '1' both as text and as a number"),
+    ],
+)
+def test_ids_that_cannot_be_saved_are_refused(names: list, message: str) -> None:
+    frame = made_frame(rows=5).assign(unique_id=pd.Series(np.repeat(np.array(names, dtype=object), 5)).infer_objects())
+    with pytest.raises(DataError, match=message):
+        Panel.from_frame(frame)
 
 
 def test_absent_steps_are_counted_refused_or_closed_up() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 
+import dateutil.tz
 import numpy as np
 import pandas as pd
 import pytest
@@ -168,7 +169,7 @@ def test_ids_stay_as_they_came(dtype: str) -> None:
 def test_the_frame_given_is_left_as_it_is() -> None:
     frame = made_frame(covariates=True).sample(frac=1, random_state=0)
     before = frame.copy(deep=True)
-    future = frame.groupby("unique_id").tail(1).assign(ds=pd.Timestamp("2025-01-01"))
+    future = frame.groupby("unique_id").tail(1).assign(ds=frame["ds"].max() + pd.Timedelta(days=1))
     future_before = future.copy(deep=True)
     Panel.from_frame(frame, Columns(**made_roles()), future=future)
     pd.testing.assert_frame_equal(frame, before)
@@ -278,6 +279,19 @@ def test_seconds_since_1970_do_not_become_a_grid_of_seconds() -> None:
     frame = pd.DataFrame({"ds": 1_700_000_000 + 3600 * np.arange(200), "y": 1.0})
     with pytest.raises(DataError, match="spans 716401 steps of freq '1', and only 200 of them have a row"):
         Panel.from_frame(frame)
+
+
+def test_a_time_zone_without_a_name_is_refused() -> None:
+    times = pd.Series(pd.date_range("2024-01-01", periods=3, tz=dateutil.tz.gettz("Europe/Berlin")), name="ds")
+    with pytest.raises(DataError, match=r"column 'ds' has the time zone tzfile.*no name.*tz_convert"):
+        stamps(times)
+
+
+def test_nanoseconds_are_refused_where_they_matter() -> None:
+    times = pd.Series(pd.to_datetime([1_000, 2_000], unit="ns"), name="ds").astype("datetime64[ns]")
+    assert stamps(times)[0].astype(int).tolist() == [1, 2]
+    with pytest.raises(DataError, match="column 'ds' holds .* in row 1; times are whole microseconds"):
+        stamps((times + pd.to_timedelta([0, 7], unit="ns")).rename("ds"))
 
 
 def test_only_frames_and_series_are_tables() -> None:

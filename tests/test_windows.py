@@ -14,7 +14,7 @@ from forecast.batch import Inputs, Outcome
 from forecast.data.columns import Columns
 from forecast.data.encoding import Encoding
 from forecast.data.panel import Panel
-from forecast.data.windows import TrainingWindows, Windows, split_ends
+from forecast.data.windows import TrainingWindows, Windows, split_ends, windows_after
 from forecast.errors import DataError
 
 ROLES = Columns(**made_roles())
@@ -27,7 +27,11 @@ def _ragged(seed: int = 0, *, covariates: bool = True, freq: str = "D") -> pd.Da
     frame = made_frame(series=3, rows=30, seed=seed, covariates=covariates, freq=freq)
     number, step = frame["unique_id"].str[1:].astype(int), frame.groupby("unique_id").cumcount()
     frame = frame[step < np.array([30, 9, 21])[number]]
-    frame = frame[(random.random(len(frame)) > 0.15) | (step.reindex(frame.index) == 0)]
+    present = (random.random(len(frame)) > 0.15) | (step.reindex(frame.index) == 0)
+    if covariates:  # known ones need all rows
+        frame.loc[~present, ["y", "temp", "mood"]] = None
+    else:
+        frame = frame[present]
     frame.loc[random.random(len(frame)) < 0.1, "y"] = np.nan
     if covariates:
         frame.loc[random.random(len(frame)) < 0.1, "temp"] = np.nan
@@ -200,6 +204,52 @@ def test_every_admissible_window_is_drawn_and_no_other() -> None:
     assert _drawn(panel, context=context, horizon=horizon) == wanted
     windows = _windows(panel, context=context, horizon=horizon)
     assert TrainingWindows(windows, batch_size=1, seed=0, steps=1).count == len(wanted)
+
+
+def _gapped() -> Panel:
+    """Return a series with 20 unobserved steps in its middle, and one whose first 20 steps are."""
+    frame = made_frame(rows=40)
+    step = frame.groupby("unique_id").cumcount()
+    frame.loc[(frame["unique_id"] == "s0") & step.between(10, 29), "y"] = np.nan
+    frame.loc[(frame["unique_id"] == "s1") & (step < 20), "y"] = np.nan
+    return Panel.from_frame(frame)
+
+
+def test_windows_without_an_observation_on_either_side_are_not_drawn() -> None:
+    panel, context, horizon = _gapped(), 6, 3
+    wanted = {
+        (number, end)
+        for number in range(2)
+        for end in range(context, 40 - horizon + 1)
+        if np.isfinite(panel.series(number)[end - context : end]).any()
+        and np.isfinite(panel.series(number)[end : end + horizon]).any()
+    }
+    assert _drawn(panel, context=context, horizon=horizon, steps=80) == wanted
+    windows = _windows(panel, context=context, horizon=horizon)
+    assert TrainingWindows(windows, batch_size=1, seed=0, steps=1).count == len(wanted) < 2 * 32
+
+
+def test_a_few_missing_values_move_no_draw() -> None:
+    frame = made_frame()
+    whole = Panel.from_frame(frame)
+    frame.loc[::5, "y"] = np.nan
+    draws = [
+        TrainingWindows(_windows(panel, context=6, horizon=3), batch_size=32, seed=0, steps=1).draw(0)
+        for panel in (whole, Panel.from_frame(frame))
+    ]
+    assert torch.equal(draws[0][0].position, draws[1][0].position)
+
+
+def test_a_panel_without_a_window_to_learn_from_is_refused_by_name() -> None:
+    frame = made_frame(series=1, rows=40)
+    frame.loc[5:34, "y"] = np.nan
+    with pytest.raises(DataError, match="no window to train on .* the longest series is 's0'"):
+        TrainingWindows(_windows(Panel.from_frame(frame), context=10, horizon=10), batch_size=4, seed=0, steps=1)
+
+
+def test_windows_after_an_end_need_an_observation_before_it() -> None:
+    batches = windows_after(_windows(_gapped(), context=6, horizon=10), np.array([10, 20]))
+    assert [inputs.series.tolist() for inputs, _ in batches] == [[1], [2]]  # ends 10 and 30; 20 is all gaps before
 
 
 def test_draws_are_a_pure_function_of_seed_and_step() -> None:

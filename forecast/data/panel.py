@@ -155,9 +155,19 @@ class Panel:
         """Return the panel as it was known after `ends` steps of each series: whatever came later is gone.
 
         Series with an end of 0 or less, or without an observation before it, are left out.
+
+        Raises
+        ------
+        DataError
+            If no series has an observation before its end.
         """
-        keep = np.flatnonzero(ends > 0)
-        keep = keep[self.observed(keep, np.zeros(len(keep), np.int64), ends[keep])]
+        begun = np.flatnonzero(ends > 0)
+        keep = begun[self.observed(begun, np.zeros(len(begun), np.int64), ends[begun])]
+        if len(begun) and not len(keep):
+            raise DataError(
+                f"no series has an observed value in column {self.columns.target!r} before the steps held back. "
+                "Hold back fewer (training.validation, test.windows), or give longer series."
+            )
         ends = np.minimum(ends[keep], self.ends[keep])
         return self._taken(keep, np.zeros(len(keep), np.int64), ends)
 

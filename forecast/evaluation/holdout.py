@@ -15,9 +15,10 @@ from forecast.errors import ConfigError, DataError, unknown_name
 from forecast.evaluation.baselines import BASELINES
 from forecast.evaluation.metrics import by_step, mase_scale, score, summary
 from forecast.forecaster import Forecaster
-from forecast.frames import forecast_frame
+from forecast.frames import forecast_frame, level_name
 
 log = logging.getLogger("forecast")
+INTERVAL = (0.1, 0.9)  # whose coverage and width are told
 
 
 class Scores(NamedTuple):
@@ -62,11 +63,16 @@ def evaluate(
     Raises
     ------
     DataError
-        If no series has both a history and a truth.
+        If no origin can be scored.
     """
     check_baselines(baselines)
-    series, origins = _scored_origins(panel, ends)
-    levels = forecaster.levels()
+    series, origins = scored_origins(panel, ends, horizon=forecaster.horizon)
+    _warn_of_left_out(panel, ends, series)
+    readable = panel.observed(series, origins - forecaster.context_length_, origins)
+    if not readable.all():
+        log.warning("%d held-back windows have nothing observed in their context: not scored.", (~readable).sum())
+        series, origins = series[readable], origins[readable]
+    levels = _levels(forecaster)
     values = forecaster.predict_origins(panel, series, origins, levels=levels)
     frames = [_scored(panel, series, origins, values, levels, name)]
     numbers, before = _before_first(panel, series, origins)
@@ -81,8 +87,35 @@ def evaluate(
     roles: dict[str, Any] = {"columns_id": panel.columns.id, "columns_time": panel.columns.time}
     season = mase_season or forecaster.seasonality_
     scales = [mase_scale(history, seasonality=season) for history in before]
-    per_series = score(scored, scale=pd.Series(scales, index=panel.ids[numbers]), **roles)
+    unknown = {level_name(level): np.nan for level in INTERVAL if level_name(level) not in scored}
+    per_series = score(scored.assign(**unknown), scale=pd.Series(scales, index=panel.ids[numbers]), **roles)
     return Scores(scored, per_series, summary(per_series), by_step(scored, **roles))
+
+
+def scored_origins(panel: Panel, ends: np.ndarray, *, horizon: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the series and ends (N,) of the origins that every model can be scored on.
+
+    They have an observation before them, a step after them, and known covariates over the whole horizon.
+
+    Raises
+    ------
+    DataError
+        If there are none.
+    """
+    has_both = _has_history_and_truth(panel, ends)
+    window, series = np.nonzero(has_both & _known_ahead(panel, ends, horizon=horizon))
+    if len(series):
+        return series, ends[window, series]
+    if has_both.any():
+        names = ", ".join(covariate.name for covariate in panel.known)
+        raise DataError(
+            f"no held-back window has {names} over its whole horizon. Set test.split=series_end, give rows with "
+            "the known covariates, or set test.windows=0 to train without a score."
+        )
+    raise DataError(
+        "no series has both a history and held-back steps to score. Lower test.windows or the horizon, "
+        "or set test.windows=0 to train without a score."
+    )
 
 
 def check_baselines(baselines: Sequence[str]) -> None:
@@ -108,43 +141,74 @@ def verdict(summary: pd.DataFrame, per_series: pd.DataFrame, *, name: str, colum
     ranked = summary.set_index("model")[metric].sort_values(kind="stable")
     ours, others = ranked[name], ranked.drop(name)
     if others.empty:
-        return f"{name} has a {metric.upper()} of {ours:.3f}; no baseline was asked for."
+        return f"{name} has a {metric.upper()} of {shown(ours)}; no baseline was asked for."
     rival, theirs = others.index[0], others.iloc[0]
     wide = per_series.pivot(index=columns_id, columns="model", values=metric).dropna()
     better = int((wide[name] < wide[rival]).sum())
     share = f"it is better on {better} of {len(wide)} series"
-    if f"{ours:.3f}" == f"{theirs:.3f}":
-        return f"{name} and {rival} are level: {metric.upper()} {ours:.3f}; {share}. The simple method will do."
+    if np.isclose(ours, theirs, rtol=5e-4, atol=0):
+        return f"{name} and {rival} are level: {metric.upper()} {shown(ours)}; {share}. The simple method will do."
     if ours < theirs:
         return (
-            f"{name} wins: {metric.upper()} {ours:.3f}, {_percent(ours, theirs)} below the best simple "
-            f"method, {rival} ({theirs:.3f}); {share}."
+            f"{name} wins: {metric.upper()} {shown(ours)}, {_percent(ours, theirs)} below the best simple "
+            f"method, {rival} ({shown(theirs)}); {share}."
         )
     return (
-        f"{rival} wins: {metric.upper()} {theirs:.3f}; {name} ({ours:.3f}) is {_percent(ours, theirs)} above "
+        f"{rival} wins: {metric.upper()} {shown(theirs)}; {name} ({shown(ours)}) is {_percent(ours, theirs)} above "
         f"it, and {share}. On this evidence use {rival}."
     )
+
+
+def shown(value: float) -> str:
+    """Return a metric as a person reads it: four digits, whatever the unit; a dash where there is none."""
+    return "-" if not np.isfinite(value) else f"{value:.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
 
 
 def _percent(ours: float, theirs: float) -> str:
     return f"{abs(ours / theirs - 1):.0%}" if theirs else "far"
 
 
-def _scored_origins(panel: Panel, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the series and ends (N,) that have an observation before the origin and a step after it."""
-    observed = np.concatenate([[0], np.cumsum(np.isfinite(panel.target))])
-    has_history = observed[panel.offsets[:-1] + ends] > observed[panel.offsets[:-1]]
-    has_truth = ends < panel.ends
-    window, series = np.nonzero(has_history & has_truth)
-    if not len(series):
-        raise DataError(
-            "no series has both a history and held-back steps to score. Lower test.windows or the horizon, "
-            "or set test.windows=0 to train without a score."
-        )
-    left_out = len(panel.ids) - len(np.unique(series))
-    if left_out:
-        log.warning("%d series have no history before, or no step after, any held-back origin: not scored.", left_out)
-    return series, ends[window, series]
+def _levels(forecaster: Forecaster) -> list[float]:
+    """Return the levels of the forecaster and those of the interval that its loss can give."""
+    own = forecaster.levels()
+    names = {level_name(level) for level in own}
+    covers = forecaster.model_.loss.covers
+    return sorted([*own, *(level for level in INTERVAL if level_name(level) not in names and covers(level))])
+
+
+def _has_history_and_truth(panel: Panel, ends: np.ndarray) -> np.ndarray:
+    """Return which origins have an observation before them and a step after them, bool (W, n)."""
+    observed = _counted(np.isfinite(panel.target))
+    begins = panel.offsets[:-1]
+    return (observed[begins + ends] > observed[begins]) & (ends < panel.ends)
+
+
+def _known_ahead(panel: Panel, ends: np.ndarray, *, horizon: int) -> np.ndarray:
+    """Return after which origins every known covariate is given for all steps of the horizon, bool (W, n)."""
+    if not panel.known:
+        return np.ones(ends.shape, bool)
+    given = [
+        np.isfinite(covariate.values) if covariate.categories is None else covariate.values >= 0
+        for covariate in panel.known
+    ]
+    complete = _counted(np.all(given, axis=0))
+    begins = panel.offsets[:-1]
+    return complete[begins + np.minimum(ends + horizon, panel.lengths)] - complete[begins + ends] == horizon
+
+
+def _counted(flags: np.ndarray) -> np.ndarray:
+    """Return how many flags are set before each step (T + 1,)."""
+    return np.concatenate([[0], np.cumsum(flags)])
+
+
+def _warn_of_left_out(panel: Panel, ends: np.ndarray, series: np.ndarray) -> None:
+    has_both = _has_history_and_truth(panel, ends)
+    without = int((~has_both.any(axis=0)).sum())
+    if without:
+        log.warning("%d series have no history before, or no step after, any held-back origin: not scored.", without)
+    unknown = int(has_both.sum()) - len(series)
+    if unknown:
+        log.warning("%d held-back windows lack a known covariate within the horizon: not scored.", unknown)
 
 
 def _scored(

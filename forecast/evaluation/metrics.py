@@ -69,9 +69,9 @@ def coverage(y: ArrayLike, lower: ArrayLike, upper: ArrayLike) -> NDArray[np.flo
     return _mean(_inside(_array(y), _array(lower), _array(upper)), y)
 
 
-def width(lower: ArrayLike, upper: ArrayLike) -> NDArray[np.float64]:
-    """Mean distance between the bounds over the last axis."""
-    return np.mean(_array(upper) - _array(lower), axis=-1)
+def width(y: ArrayLike, lower: ArrayLike, upper: ArrayLike) -> NDArray[np.float64]:
+    """Mean distance between the bounds over the observed steps of the last axis."""
+    return _mean(_array(upper) - _array(lower), y)
 
 
 def owa(smape: float, mase: float, smape_naive2: float, mase_naive2: float) -> float:
@@ -121,7 +121,7 @@ def score(
         smape=_symmetric_percent(y, forecast),
         mase=np.abs(y - forecast) / _positive(scored[columns_id].map(scale)),
         coverage=_inside(y, lower, upper),
-        width=upper - lower,
+        width=np.where(np.isnan(y), np.nan, upper - lower),
     )
     table = steps.groupby(["model", columns_id], sort=False, observed=True)[list(METRICS)].mean()
     return table.assign(rmse=np.sqrt(table["rmse"])).reset_index()
