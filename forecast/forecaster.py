@@ -76,6 +76,8 @@ class Forecaster(BaseEstimator):
         As used.
     freq_ : str
         As used.
+    panel_ : Panel
+        The last context of each series, from which `predict` forecasts without a table.
 
     Examples
     --------
@@ -132,7 +134,7 @@ class Forecaster(BaseEstimator):
             If the table or a parameter cannot be used; the message says which and what to do.
         """
         training = self._checked()
-        self.__dict__.pop("_panel_", None)
+        self.__dict__.pop("panel_", None)
         panel = self._panel(frame, freq=self.freq)
         self._settle(panel)
         if training.validation:  # whole rounds, so that the end of the schedule is validated too
@@ -153,7 +155,7 @@ class Forecaster(BaseEstimator):
             self._trained(panel, again, held_back=None, folder=folder and folder / "refit", logger=None)
         self.history_ = trained.history
         self._parameters_ = self._plain_parameters(panel.columns)  # those of this fit, whatever is set later
-        self._panel_ = panel.tail(self.context_length_)
+        self.panel_ = panel.tail(self.context_length_)
         return self
 
     def predict(
@@ -181,7 +183,7 @@ class Forecaster(BaseEstimator):
         check_is_fitted(self)
         if frame is None and future is not None:
             raise ConfigError("future needs the history that it follows: predict(frame, future=future).")
-        panel = self._panel_ if frame is None else self._panel(frame, future, freq=self.freq_)
+        panel = self.panel_ if frame is None else self._panel(frame, future, freq=self.freq_)
         series = np.arange(len(panel.ids))
         levels = self.levels(levels)
         values = self.predict_origins(panel, series, panel.ends, levels=levels)
@@ -269,7 +271,7 @@ class Forecaster(BaseEstimator):
             encoding=self.encoding_.as_dict(),
             sizes=self.sizes_,
             weights=self.model_.state_dict(),
-            panel=self._panel_,
+            panel=self.panel_,
         )
 
     @classmethod
@@ -299,11 +301,11 @@ class Forecaster(BaseEstimator):
         forecaster.sizes_ = saved.sizes
         forecaster.model_ = forecaster._built(saved.sizes, allow=tuple(allow)).eval()
         artifact.fill(forecaster.model_, saved.weights)
-        forecaster._parameters_, forecaster._panel_ = saved.parameters, saved.panel
+        forecaster._parameters_, forecaster.panel_ = saved.parameters, saved.panel
         return forecaster
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "_panel_")  # set last: a fit that failed or was stopped has none
+        return hasattr(self, "panel_")  # set last: a fit that failed or was stopped has none
 
     def _checked(self) -> Training:
         for name in ("horizon", "context_length", "seasonality"):

@@ -105,7 +105,7 @@ def _predict(settings: dict[str, Any], folder: Path) -> None:
     path, future_path = settings["data"]["path"], settings["data"]["future"]
     if path is None and future_path is not None:
         raise ConfigError("data.future needs the history that it follows. Add data.path=FILE.")
-    panel = forecaster._panel_
+    panel = forecaster.panel_
     if path is not None:
         future = None if future_path is None else read_table(future_path)
         panel = _panel(read_table(path), panel.columns, freq=forecaster.freq_, future=future)

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from forecast import Columns, Forecaster, Panel, Training
 from forecast.batch import Inputs, Sizes
 from forecast.config import names
-from forecast.errors import ConfigError, DataError
+from forecast.errors import ConfigError, DataError, TrainingError
 
 QUICK = {"context_length": 6, "accelerator": "cpu", "progress": False}
 LEVELS = [f"q0.{tenth}" for tenth in range(1, 10)]
@@ -339,3 +339,27 @@ def test_a_fit_replaces_an_earlier_fit() -> None:
 def _forecaster(model: Any = "gru", *, steps: int = 3, **settings: Any) -> Forecaster:
     training = Training(steps=steps, batch_size=8)
     return Forecaster(model, **{"horizon": 3, "training": training, **QUICK, **settings})
+
+
+def test_a_series_unobserved_in_its_last_context_is_refused_by_name() -> None:
+    frame = made_frame(series=2, rows=40)
+    first = frame["unique_id"].iloc[0]
+    late = frame.groupby("unique_id").cumcount() >= 20
+    frame.loc[late & (frame["unique_id"] == first), "y"] = np.nan
+    forecaster = _forecaster().fit(frame)
+    with pytest.raises(DataError, match=f"{first!r} has no observed value in the last 6 steps"):
+        forecaster.predict()
+
+
+def test_a_diverged_training_is_refused_with_its_step() -> None:
+    wild = Training(steps=20, learning_rate=1e30, gradient_clip=0, schedule="constant", validation=1, check_every=5)
+    with pytest.raises(TrainingError, match="not finite from step"):
+        Forecaster("gru", horizon=3, loss="mse", training=wild, **QUICK).fit(made_frame())
+
+
+def test_parameters_set_after_fit_are_not_saved_as_trained(tmp_path: Path) -> None:
+    forecaster = _forecaster().fit(made_frame())
+    before = forecaster.predict()
+    forecaster.set_params(scaling="none", model="lstm")
+    loaded = Forecaster.load(forecaster.save(tmp_path / "model"))
+    pd.testing.assert_frame_equal(loaded.predict(), before, check_exact=True)
