@@ -92,6 +92,10 @@ class ForecastModule(pl.LightningModule):
         elif self.device.type == "mps":
             torch.mps.manual_seed(seed)
 
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """Return the batch as it is: windows are cut on the device where the panel lies."""
+        return batch
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of a batch."""
         loss = self.model.training_loss(*batch)

@@ -77,8 +77,9 @@ class Scaler(nn.Module):
         -------
         Inputs with a scaled target (B, L, C), 0 where not observed; Affine that leads back.
         """
-        target = self.transformed(inputs.target) * inputs.observed
-        affine = self.affine(inputs._replace(target=target))
+        observed = inputs.observed.to(inputs.target.dtype)
+        target = self.transformed(inputs.target) * observed
+        affine = self.affine(inputs._replace(target=target, observed=observed))
         scaled = affine.context(target.shape[1]).scaled(target).to(inputs.observed.dtype) * inputs.observed
         return inputs._replace(target=scaled), affine
 
@@ -178,7 +179,7 @@ def _mean(values: Tensor, observed: Tensor) -> Tensor:
 
 def _deviation(inputs: Inputs, mean: Tensor) -> Tensor:
     """Return the deviation over observed steps, a positive stand-in where there is none: (B, 1, C)."""
-    distance = (inputs.target - mean) * inputs.observed
+    distance = torch.addcmul(inputs.target, mean, inputs.observed, value=-1)
     return _floored(_mean(distance.square(), inputs.observed).sqrt(), mean)
 
 
