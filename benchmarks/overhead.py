@@ -4,8 +4,8 @@
 
 Two networks on windows of 96 steps ahead of 48: a GRU of width 64 at batch 256, and a GRU over 4 segments of 24 steps
 at batch 1,024. The bare loop runs the same layers on random tensors of the same shapes: forward, mean absolute error,
-backward, clipping, Adam. The framework draws windows from a panel, scales them, and does the rest through Lightning, with
-its own default optimiser, which is torch's fused Adam; the bare loop has torch's default one.
+backward, clipping, Adam. The framework draws windows from a panel, scales them, and does the rest through Lightning,
+with its own default optimiser, which is torch's fused Adam; the bare loop has torch's default one.
 After each step of the framework comes one of the bare loop, so that whatever else the machine does meets both alike.
 Printed: the median milliseconds of both, and the ratio of the sums over the middle half of the steps.
 """

@@ -6,6 +6,7 @@ over what was observed. Letters: B windows, H horizon, C targets, K outputs, Q l
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,7 +21,7 @@ from forecast.errors import ConfigError
 LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
-class Loss(nn.Module):
+class Loss(nn.Module, ABC):
     """Parent of all losses: what they share is the way to the scaled axis and back."""
 
     outputs: int  # K: raw outputs per step and target
@@ -60,17 +61,17 @@ class Loss(nn.Module):
     def calibrate(self, raw: Tensor, outcome: Outcome, affine: Affine) -> None:
         """Learn the spread of errors from windows, where the loss itself does not train it."""
 
+    @abstractmethod
     def stepwise(self, raw: Tensor, scaled: Tensor) -> Tensor:
         """Return the loss of each step: (B, H, C)."""
-        raise NotImplementedError(f"{type(self).__name__}.stepwise")
 
     def scaled_point(self, raw: Tensor) -> Tensor:
         """Return the point forecast on the scaled axis: (B, H, C)."""
         return raw[..., 0]
 
+    @abstractmethod
     def scaled_quantiles(self, raw: Tensor, levels: Sequence[float]) -> Tensor:
         """Return quantiles on the scaled axis: (B, H, C, Q)."""
-        raise NotImplementedError(f"{type(self).__name__}.scaled_quantiles")
 
     def scaled_sample(self, raw: Tensor, n: int, generator: torch.Generator) -> Tensor:
         """Return draws on the scaled axis: (B, H, C, n); quantiles at uniform draws."""

@@ -9,6 +9,7 @@ where too few values were observed to tell.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol, Self
 
@@ -36,7 +37,7 @@ class Baseline(Protocol):
     def predict(self, histories: Sequence[Array]) -> Prediction: ...
 
 
-class _Local:
+class _Local(ABC):
     """A method that forecasts each series from its own history and learns nothing from the others."""
 
     def fit(self, histories: Sequence[Array], *, horizon: int, seasonality: int) -> Self:
@@ -51,8 +52,9 @@ class _Local:
         point, spread = np.array(rows).reshape(len(rows), 2, self.horizon_).swapaxes(0, 1)
         return Prediction(point, spread)
 
+    @abstractmethod
     def _forecast(self, history: Array, steps: NDArray[np.int64]) -> tuple[Array, Array]:
-        raise NotImplementedError
+        """Return point and spread for the steps after a history."""
 
 
 class Naive(_Local):
