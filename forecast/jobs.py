@@ -29,7 +29,7 @@ from forecast.data.panel import Panel
 from forecast.data.sources import read_table
 from forecast.data.windows import split_ends
 from forecast.errors import ConfigError, DataError
-from forecast.evaluation.holdout import Scores, check_baselines, evaluate, scored_origins, shown, verdict
+from forecast.evaluation.holdout import Scores, check_baselines, evaluate, interval_note, scored_origins, shown, verdict
 from forecast.files import write_whole
 from forecast.forecaster import Forecaster
 from forecast.frames import history_frame, level_names
@@ -38,6 +38,17 @@ from forecast.report.page import write_page
 from forecast.training import Training
 
 log = logging.getLogger("forecast")
+HEAD = 12  # rows of a forecast that are printed
+SHOWN = 50  # series in the report's table
+LABELS = {  # of the columns of scores, in every table that a person reads
+    "model": "model",
+    "mae": "MAE",
+    "rmse": "RMSE",
+    "smape": "sMAPE",
+    "mase": "MASE",
+    "coverage": "80 % covers",
+    "width": "80 % width",
+}
 
 
 def train(config: DictConfig) -> None:
@@ -70,6 +81,7 @@ def _train(settings: dict[str, Any], folder: Path, *, name: str) -> None:
             forecaster, panel, ends, name=name, baselines=test["baselines"], mase_season=data["mase_season"]
         )
         sentence = verdict(scores.summary, scores.per_series, name=name, columns_id=columns.id)
+        sentence += interval_note(scores.summary, name=name)
     final, history = forecaster, scores and forecaster.history_
     if not scores or settings["final"]:
         final = clone(forecaster)
@@ -118,8 +130,9 @@ def _predict(settings: dict[str, Any], folder: Path) -> None:
     figures.save(figure, folder / "figures" / "forecast.png")
     console = Console(highlight=False)
     _tell(console, f"{len(panel.ids)} series forecast {forecaster.horizon} steps ahead:")
-    console.print("\n" + predicted.head(6).to_string(index=False))
-    console.print(f"{'...' if len(predicted) > 6 else ''}\n")
+    shown_columns = [name for name in predicted if not str(name).startswith("q0.") or name in ("q0.1", "q0.9")]
+    table = predicted[shown_columns].head(HEAD).to_string(index=False, float_format=shown)
+    console.print(f"\n{table}\n{f'... {len(predicted) - HEAD} more rows' if len(predicted) > HEAD else ''}\n")
     _print_files(console, folder)
 
 
@@ -274,8 +287,9 @@ def _write_figures(
 ) -> None:
     scored = None if scores is None else scores.forecasts
     if scored is not None or future is not None:
+        drawn = f"{figures.PANELS} of {len(panel.ids)} series" if len(panel.ids) > figures.PANELS else ""
         figure = figures.forecast_figure(
-            history_frame(panel), scored, future, columns=panel.columns, model=name, unit=unit,
+            history_frame(panel), scored, future, columns=panel.columns, model=name, unit=unit, title=drawn,
             context=forecaster.context_length_,
         )  # fmt: skip
         figures.save(figure, folder / "figures" / "forecast.png")
@@ -305,7 +319,13 @@ def _write_report(
         for file, caption in captions.items()
         if (folder / "figures" / file).is_file()
     }
-    tables = {} if scores is None else {"On held-back data": scores.summary, "By series": scores.per_series}
+    tables = {}
+    if scores is not None:
+        id_column = scores.per_series.columns[1]
+        by_series = scores.per_series.pivot(index=id_column, columns="model", values="mase")
+        tables["On held-back data"] = scores.summary[list(LABELS)].rename(columns=LABELS)
+        caption = "MASE by series" + (f" (the first {SHOWN} of {len(by_series)})" if len(by_series) > SHOWN else "")
+        tables[caption] = by_series[scores.summary["model"]].head(SHOWN)
     write_page(
         folder / "report.html",
         title=f"{name} on {data['name']}, horizon {horizon}",
@@ -340,15 +360,11 @@ def _card(settings: dict[str, Any], panel: Panel, forecaster: Forecaster, second
 def _print_scores(console: Console, scores: Scores, name: str, windows: int, horizon: int) -> None:
     title = f"held-back data: {windows} windows of {horizon} steps, mean over series"
     table = Table(title=title, title_justify="left")
-    labels = {
-        "model": "model", "mae": "MAE", "rmse": "RMSE", "smape": "sMAPE %", "mase": "MASE",
-        "coverage": "80 % covers", "width": "80 % width",
-    }  # fmt: skip
-    for column, label in labels.items():
+    for column, label in LABELS.items():
         is_name = column == "model"
         table.add_column(label, justify="left" if is_name else "right", no_wrap=is_name)
     for _, row in scores.summary.iterrows():
-        cells = [row["model"], *(shown(row[column]) for column in labels if column != "model")]
+        cells = [row["model"], *(shown(row[column]) for column in LABELS if column != "model")]
         table.add_row(*cells, style="bold" if row["model"] == name else None)
     console.print(table)
     constant = int(scores.summary["constant"].max())

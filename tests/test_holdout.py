@@ -14,7 +14,7 @@ from forecast import Columns, Forecaster, Panel, Training
 from forecast.data.windows import split_ends
 from forecast.errors import ConfigError, DataError
 from forecast.evaluation.baselines import BASELINES
-from forecast.evaluation.holdout import Scores, check_baselines, evaluate, scored_origins, verdict
+from forecast.evaluation.holdout import Scores, check_baselines, evaluate, interval_note, scored_origins, verdict
 from forecast.evaluation.metrics import mase_scale
 from forecast.losses import Quantile
 
@@ -190,22 +190,29 @@ def test_an_unknown_baseline_is_refused_with_the_nearest() -> None:
     [
         (
             [0.5, 0.7],
-            "network wins: MASE 0.6, 40% below the best simple method, naive (1); it is better on 2 of 2 series.",
+            "network wins: MASE 0.6, 40% below the best simple method, naive (1); network is better on 2 of 2 series.",
         ),
         (
             [0.9, 1.5],
-            "naive wins: MASE 1; network (1.2) is 20% above it, and it is better on 1 of 2 series. "
-            "On this evidence use naive.",
+            "naive wins: MASE 1; network (1.2) is 20% above it; network is better on 1 of 2 series. "
+            "On these windows naive is the safer choice.",
         ),
         (
             [0.8, 1.2],
-            "network and naive are level: MASE 1; it is better on 1 of 2 series. The simple method will do.",
+            "network and naive are level (MASE 1 and 1); network is better on 1 of 2 series. "
+            "The simple method will do.",
         ),
     ],
 )
 def test_the_sentence_says_who_won(ours: list[float], told: str) -> None:
     summary, per_series = _made_scores({"network": ours, "drift": [3.0, 3.0], "naive": [1.0, 1.0]})
     assert verdict(summary, per_series, name="network", columns_id="unique_id") == told
+
+
+def test_a_note_tells_intervals_that_are_too_narrow_or_too_wide() -> None:
+    for held, told in ((0.57, "hold 57% of the truth: too narrow"), (0.97, "too wide"), (0.78, ""), (np.nan, "")):
+        note = interval_note(pd.DataFrame({"model": ["network"], "coverage": [held]}), name="network")
+        assert told in note and bool(note) == bool(told)
 
 
 def test_the_sentence_falls_back_on_mae_where_nobody_has_a_mase() -> None:

@@ -223,7 +223,9 @@ def _parsed(column: pd.Series) -> pd.Series:
         parsed = _parsed_apart(column)
     if parsed.isna().any():
         row = _first(parsed.isna())
-        raise DataError(f"column {column.name!r} holds {column.iloc[row]!r} in row {row}, which is not a time.")
+        raise DataError(
+            f"column {column.name!r} holds {column.iloc[row]!r} in row {row}, which is not a time. Write 2024-01-31."
+        )
     return parsed
 
 

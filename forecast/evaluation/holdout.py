@@ -19,6 +19,8 @@ from forecast.frames import forecast_frame, level_name
 
 log = logging.getLogger("forecast")
 INTERVAL = (0.1, 0.9)  # whose coverage and width are told
+FAR = 0.1  # from the nominal coverage, from which on a sentence says so
+LEVEL = 0.02  # relative difference up to which two methods are called level
 
 
 class Scores(NamedTuple):
@@ -145,9 +147,10 @@ def verdict(summary: pd.DataFrame, per_series: pd.DataFrame, *, name: str, colum
     rival, theirs = others.index[0], others.iloc[0]
     wide = per_series.pivot(index=columns_id, columns="model", values=metric).dropna()
     better = int((wide[name] < wide[rival]).sum())
-    share = f"it is better on {better} of {len(wide)} series"
-    if np.isclose(ours, theirs, rtol=5e-4, atol=0):
-        return f"{name} and {rival} are level: {metric.upper()} {shown(ours)}; {share}. The simple method will do."
+    share = f"{name} is better on {better} of {len(wide)} series"
+    if np.isclose(ours, theirs, rtol=LEVEL, atol=0):
+        values = f"{metric.upper()} {shown(ours)} and {shown(theirs)}"
+        return f"{name} and {rival} are level ({values}); {share}. The simple method will do."
     if ours < theirs:
         return (
             f"{name} wins: {metric.upper()} {shown(ours)}, {_percent(ours, theirs)} below the best simple "
@@ -155,8 +158,16 @@ def verdict(summary: pd.DataFrame, per_series: pd.DataFrame, *, name: str, colum
         )
     return (
         f"{rival} wins: {metric.upper()} {shown(theirs)}; {name} ({shown(ours)}) is {_percent(ours, theirs)} above "
-        f"it, and {share}. On this evidence use {rival}."
+        f"it; {share}. On these windows {rival} is the safer choice."
     )
+
+
+def interval_note(summary: pd.DataFrame, *, name: str) -> str:
+    """Return a sentence where the forecaster's 80 % intervals hold far more or less of the truth, else nothing."""
+    held = float(summary.set_index("model")["coverage"][name])
+    if not abs(held - 0.8) > FAR:
+        return ""
+    return f" The 80 % intervals of {name} hold {held:.0%} of the truth: too {'narrow' if held < 0.8 else 'wide'}."
 
 
 def shown(value: float) -> str:

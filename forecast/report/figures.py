@@ -22,7 +22,7 @@ from forecast.report.panels import draw_panel, panel_of
 if TYPE_CHECKING:
     from forecast.data.columns import Columns
 
-_PANELS = 4
+PANELS = 4
 
 
 def forecast_figure(
@@ -163,9 +163,9 @@ def save(figure: Figure, path: str | Path) -> Path:
 def _chosen(series: Sequence[Any] | None, frames: Mapping[str, pd.DataFrame | None], *, columns: Columns) -> list[Any]:
     given = [frames[key] for key in ("scored", "future", "history")]
     known = next(list(frame[columns.id].unique()) for frame in given if frame is not None)
-    chosen = known[:_PANELS] if series is None else list(series)
-    if not 1 <= len(chosen) <= _PANELS:
-        raise ValueError(f"a figure shows 1 to {_PANELS} series, got {len(chosen)}. Name fewer of them.")
+    chosen = known[:PANELS] if series is None else list(series)
+    if not 1 <= len(chosen) <= PANELS:
+        raise ValueError(f"a figure shows 1 to {PANELS} series, got {len(chosen)}. Name fewer of them.")
     for name in chosen:
         if name not in known:
             raise ValueError(unknown_name("series", name, map(str, known)))

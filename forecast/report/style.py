@@ -95,7 +95,11 @@ def mark_dates(axis: Axes, zone: Any) -> None:
     """Write dates below an axes, in the zone of the data."""
     locator = dates.AutoDateLocator(tz=zone, minticks=4, maxticks=9)
     axis.xaxis.set_major_locator(locator)
-    axis.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator, tz=zone))
+    # The offset names the last month beside the axis, which reads as the month of all ticks where years change.
+    first, last = axis.get_xlim()
+    formatter = dates.ConciseDateFormatter(locator, tz=zone, show_offset=last - first < 62)
+    formatter.zero_formats[2] = "%b\n%Y"  # the first of a month among days
+    axis.xaxis.set_major_formatter(formatter)
     axis.xaxis.get_offset_text().set(fontsize=9, color=_TICKS)
 
 
