@@ -300,5 +300,11 @@ def test_only_frames_and_series_are_tables() -> None:
 
 
 def test_a_name_of_roles_is_reported_once_for_the_command_line() -> None:
-    with pytest.raises(DataError, match="on the command line: data.columns.target=NAME"):
+    with pytest.raises(DataError, match=r"In training name another \(data.columns.target=NAME\)"):
         long_frame(made_frame(rows=3).drop(columns="y"), Columns())
+
+
+def test_a_missing_column_is_answered_with_those_of_the_table_alone() -> None:
+    table = pd.DataFrame({"ds": [1, 2], "price": [1.0, 2.0]})
+    with pytest.raises(DataError, match="Choose one of: price, ds. It is columns.target"):
+        long_frame(table, Columns(target="prize"))

@@ -74,8 +74,6 @@ def long_frame(frame: pd.DataFrame | pd.Series, columns: Columns) -> pd.DataFram
         frame = _melted(frame, columns)
     elif columns.id not in frame and columns.id != Columns.id:
         raise DataError(_missing(frame, columns.id, "id"))
-    elif columns.id not in frame:
-        frame = frame.assign(**{columns.id: SINGLE})
     for role in ("time", "target"):
         if getattr(columns, role) not in frame:
             raise DataError(_missing(frame, getattr(columns, role), role))
@@ -83,6 +81,8 @@ def long_frame(frame: pd.DataFrame | pd.Series, columns: Columns) -> pd.DataFram
         for name in getattr(columns, role):
             if name not in frame:
                 raise DataError(_missing(frame, name, role))
+    if columns.id not in frame:
+        frame = frame.assign(**{columns.id: SINGLE})
     frame = frame[[columns.id, columns.time, columns.target, *columns.covariates]]
     if frame.empty:
         raise DataError("the table has no rows.")
@@ -268,7 +268,8 @@ def _melted(frame: pd.DataFrame, columns: Columns) -> pd.DataFrame:
 
 def _missing(frame: pd.DataFrame, name: str, role: str) -> str:
     there_are = unknown_name("column", name, map(str, frame.columns))
-    return f"{there_are} It is columns.{role}; on the command line: data.columns.{role}=NAME."
+    way_out = f"In training name another (data.columns.{role}=NAME); a trained model needs the column by this name."
+    return f"{there_are} It is columns.{role}. {way_out}"
 
 
 def _first(flags: pd.Series | np.ndarray) -> int:
