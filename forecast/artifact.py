@@ -32,8 +32,8 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from forecast.batch import Sizes
-from forecast.data.calendar import Freq
 from forecast.data.columns import Columns
+from forecast.data.freq import Freq
 from forecast.data.panel import Covariate, Panel
 from forecast.errors import ArtifactError
 

@@ -12,8 +12,8 @@ from frames import made_frame, made_roles
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecast.data.calendar import Freq
 from forecast.data.columns import Columns
+from forecast.data.freq import Freq
 from forecast.data.panel import Covariate, Panel
 from forecast.errors import DataError
 

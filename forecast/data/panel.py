@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from forecast.data.calendar import Freq, infer_freq
 from forecast.data.columns import Columns
+from forecast.data.freq import Freq, infer_freq
 from forecast.data.sources import SINGLE, long_frame, numbers, stamps, with_future
 from forecast.errors import DataError
 

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from frames import made_frame
 
-from forecast.data.calendar import DAY, HOUR, MINUTE, SECOND, Freq, infer_freq
 from forecast.data.columns import Columns
+from forecast.data.freq import DAY, HOUR, MINUTE, SECOND, Freq, infer_freq
 from forecast.data.panel import Panel
 from forecast.errors import ConfigError, DataError
 
