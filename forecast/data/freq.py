@@ -11,15 +11,16 @@ import pandas as pd
 from pandas.tseries import offsets
 from pandas.tseries.frequencies import to_offset
 
+from forecast.data import exchanges
 from forecast.errors import ConfigError, DataError
 
 DAY = 86_400_000_000  # microseconds, the unit of every stamp in here
 HOUR, MINUTE, SECOND = DAY // 24, DAY // 1440, DAY // 86_400
 WEEK, YEAR = 7 * DAY, 365.25 * DAY
 UNITS = {WEEK: "W", DAY: "D", HOUR: "h", MINUTE: "min", SECOND: "s", 1000: "ms", 1: "us"}
-ACCEPTED = "a pandas alias such as h, 15min, D, B, W-SUN, MS, ME, QS, QE, YS, YE"
+ACCEPTED = "a pandas alias such as h, 15min, D, B, W-SUN, MS, ME, QS, QE, YS, YE, or an exchange such as XNYS"
 
-Kind = Literal["integer", "step", "months", "business"]
+Kind = Literal["integer", "step", "months", "business", "sessions"]
 
 
 @dataclass(frozen=True)
@@ -28,25 +29,28 @@ class Freq:
 
     Parameters
     ----------
-    kind : {"integer", "step", "months", "business"}
-        Whole numbers, steps of equal length, calendar months, or weekdays.
+    kind : {"integer", "step", "months", "business", "sessions"}
+        Whole numbers, steps of equal length, calendar months, weekdays, or trading days of an exchange.
     size : int
         Microseconds of a step, months of a step, or 1.
     anchor : int
         Day of the month of every stamp, 31 for its last; 0 for the day on which each series starts.
     rows : bool
         The row number of a series is its grid, and `kind` only lays the stamps of the future.
+    exchange : str
+        Whose trading days are the steps: a name of the package exchange_calendars.
     """
 
     kind: Kind
     size: int = 1
     anchor: int = 0
     rows: bool = False
+    exchange: str = ""
 
     @property
     def is_local(self) -> bool:
         """Whether steps are counted on the local clock, where days of 23 and 25 hours are one step."""
-        return self.kind in ("months", "business") or (self.kind == "step" and self.size % DAY == 0)
+        return self.kind in ("months", "business", "sessions") or (self.kind == "step" and self.size % DAY == 0)
 
     @property
     def follows_start(self) -> bool:
@@ -58,6 +62,8 @@ class Freq:
         """The period, in steps, that series of this frequency usually have; 1 where none is usual."""
         if self.kind == "business":
             return 5
+        if self.kind == "sessions":
+            return exchanges.sessions(self.exchange).a_week
         if self.kind == "integer" or (self.kind == "step" and self.size < SECOND):
             return 1
         if self.kind == "step" and self.size >= WEEK:
@@ -76,6 +82,8 @@ class Freq:
             alias = "1"
         elif self.kind == "business":
             alias = "B"
+        elif self.kind == "sessions":
+            alias = self.exchange
         elif self.kind == "months":
             day = {0: "", 1: "S", 31: "E"}.get(self.anchor, self.anchor)
             alias = f"{self.size}M{day}"
@@ -86,7 +94,13 @@ class Freq:
 
     @classmethod
     def parse(cls, name: str) -> Freq:
-        """Return the frequency of a name of ours or of a pandas alias."""
+        """Return the frequency of a name of ours, of a pandas alias or of an exchange.
+
+        Raises
+        ------
+        ConfigError
+            If the name is none of them.
+        """
         name = str(name)  # yaml reads 1 as a number
         if name.startswith("rows:"):
             return replace(cls.parse(name.removeprefix("rows:")), rows=True)
@@ -99,7 +113,14 @@ class Freq:
             offset = to_offset(name)
         except ValueError:
             offset = None
-        return _from_offset(offset, name)
+        freq = _from_offset(offset)
+        if freq is None:
+            exchange, note = exchanges.find(name)
+            if not exchange:
+                raise ConfigError(f"freq {name!r} is not a frequency. Give {ACCEPTED}.{note}")
+            exchanges.sessions(exchange)  # refuses one that cannot be laid
+            freq = cls("sessions", exchange=exchange)
+        return freq
 
     def ordinals(self, stamps: np.ndarray) -> np.ndarray:
         """Return the number of each step since 1970, int64, same shape."""
@@ -109,6 +130,9 @@ class Freq:
             return stamps.astype("datetime64[M]").astype(np.int64) // self.size
         if self.kind == "business":
             return np.busday_count(np.datetime64(0, "D"), stamps.astype("datetime64[D]"))
+        if self.kind == "sessions":
+            since = np.searchsorted(exchanges.sessions(self.exchange).days, np.datetime64(0, "D"))
+            return exchanges.numbers(self.exchange, stamps.astype("datetime64[D]")) - since
         return stamps.astype(np.int64) // self.size
 
     def shift(self, stamps: np.ndarray, steps: np.ndarray) -> np.ndarray:
@@ -121,6 +145,9 @@ class Freq:
         clock = stamps - days
         if self.kind == "business":
             return np.busday_offset(days, steps, roll="forward").astype("datetime64[us]") + clock
+        if self.kind == "sessions":
+            ahead = exchanges.days_of(self.exchange, exchanges.numbers(self.exchange, days) + steps)
+            return ahead.astype("datetime64[us]") + clock
         months = days.astype("datetime64[M]") + steps * self.size
         first = months.astype("datetime64[D]")
         last = (months + 1).astype("datetime64[D]") - first - np.timedelta64(1, "D")
@@ -139,7 +166,7 @@ class Freq:
         return self.shift(starts, self.ordinals(stamps) - self.ordinals(starts)) != stamps
 
 
-def _from_offset(offset: Any, name: str) -> Freq:
+def _from_offset(offset: Any) -> Freq | None:
     months = {
         offsets.MonthBegin: 1,
         offsets.MonthEnd: 1,
@@ -160,7 +187,7 @@ def _from_offset(offset: Any, name: str) -> Freq:
         size, rest = divmod(length, pd.Timedelta(1, "us"))
         if size > 0 and not rest:
             return Freq("step", int(size))
-    raise ConfigError(f"freq {name!r} is not a frequency. Give {ACCEPTED}.")
+    return None
 
 
 def infer_freq(stamps: np.ndarray, same_series: np.ndarray, *, rows: bool = False) -> Freq:
