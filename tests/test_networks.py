@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -49,7 +50,7 @@ def test_overfits_one_batch(name: str) -> None:
     inputs, outcome = made_batch(sizes, count=3)
     model = Model(_network(name, sizes), WindowScaler(), MAE())
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
-    losses = [_step(model, optimizer, inputs, outcome) for _ in range(120)]
+    losses = [_step(model, optimizer, inputs, outcome) for _ in range(200)]
     assert losses[-1] < 0.15 * losses[0]
 
 
@@ -127,13 +128,39 @@ def test_unobserved_rows_in_front_change_no_forecast(name: str) -> None:
 def test_left_padding_never_touches_a_state(name: str) -> None:
     """The network is the same for any length of the context: 20 steps, or the same 20 after 10 of padding."""
     sizes = replace(WIDE, context_length=20)
-    network, inputs = _network(name, sizes), _inputs(sizes)
+    network, inputs = _network(name, sizes, bypass=False), _inputs(sizes)
     junk = {"target": 0, "observed": 0, "past": 9, "known": 9, "past_codes": 1, "known_codes": 1}
     parts = {field: getattr(inputs, field) for field in junk}
     padded = inputs._replace(
         **{field: torch.cat([torch.full_like(part[:, :10], junk[field]), part], dim=1) for field, part in parts.items()}
     )
     torch.testing.assert_close(network(padded), network(inputs), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+def test_a_padded_window_leaves_the_others_of_its_batch_alone(name: str) -> None:
+    network, inputs = _network(name, WIDE), _inputs(WIDE)
+    inputs.observed[1, :5], inputs.target[1, :5] = 0, 0
+    inputs.observed[3, :2], inputs.target[3, :2] = 0, 0
+    alone = torch.cat([network(_taken(inputs, slice(row, row + 1))) for row in range(5)])
+    torch.testing.assert_close(network(inputs), alone, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", RECURRENT)
+def test_a_bypass_begins_at_zero_and_adds_a_linear_map_to_the_centre(name: str) -> None:
+    sizes = replace(WIDE, targets=2)
+    inputs, without = _inputs(sizes), _network(name, sizes, bypass=False)
+    network = _network(name, sizes, bypass=True)
+    before = network(inputs)
+    torch.testing.assert_close(before, without(inputs), rtol=0, atol=0)
+    with torch.no_grad():
+        network.bypass.weight.normal_()
+    values = inputs.target.reshape(5, -1) @ network.bypass.weight  # steps and targets in one row
+    after = network(inputs)
+    torch.testing.assert_close(
+        after[..., 0] - before[..., 0], values.reshape(5, sizes.horizon, 2), rtol=1e-4, atol=1e-5
+    )
+    torch.testing.assert_close(after[..., 1:], before[..., 1:], rtol=0, atol=0)
 
 
 def test_gaps_inside_the_context_are_no_padding(name: str) -> None:
@@ -249,9 +276,9 @@ def test_beats_the_seasonal_naive_forecast(name: str) -> None:
     assert np.abs(predicted - truth).mean() < 0.85 * np.abs(naive - truth).mean()
 
 
-def _network(name: str, sizes: Sizes) -> nn.Module:
+def _network(name: str, sizes: Sizes, **options: Any) -> nn.Module:
     torch.manual_seed(0)
-    return build("model", name, sizes).eval()
+    return build("model", name, sizes, **options).eval()
 
 
 def _inputs(sizes: Sizes, *, count: int = 5, dtype: torch.dtype = torch.float32) -> Inputs:
