@@ -12,17 +12,22 @@ if TYPE_CHECKING:
     from forecast.data.columns import Columns
     from forecast.data.generator import make_sales
     from forecast.data.panel import Panel
+    from forecast.ensemble import Ensemble, load
+    from forecast.evaluation.backtest import backtest
     from forecast.forecaster import Forecaster
     from forecast.training import Training
 
 __version__ = "0.1.0"
-__all__ = ["Columns", "Forecaster", "Panel", "Training", "make_sales"]
+__all__ = ["Columns", "Ensemble", "Forecaster", "Panel", "Training", "backtest", "load", "make_sales"]
 
 _HOMES = {
     "Columns": "forecast.data.columns",
+    "Ensemble": "forecast.ensemble",
     "Forecaster": "forecast.forecaster",
     "Panel": "forecast.data.panel",
     "Training": "forecast.training",
+    "backtest": "forecast.evaluation.backtest",
+    "load": "forecast.ensemble",
     "make_sales": "forecast.data.generator",
 }
 

@@ -7,18 +7,16 @@
     panel.safetensors     its values
     checksums.json        sha256 of the others: finds damage, not malice
 
-Reading it runs no code from it.
+Reading it runs no code from it. An ensemble is a folder of such folders: see `forecast.ensemble`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import shutil
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -36,11 +34,22 @@ from forecast.data.columns import Columns
 from forecast.data.freq import Freq
 from forecast.data.panel import Covariate, Panel
 from forecast.errors import ArtifactError
+from forecast.folders import (
+    CHECKSUMS,
+    checked_files,
+    checksums,
+    plain_json,
+    refuse_absent,
+    refuse_to_replace,
+    whole_folder,
+)
 
-FORMAT = 1
-CHECKSUMS = "checksums.json"
+FORMAT = 2
+OLDEST = 1  # format that is still read
 SETTINGS = "forecaster.yaml"
+ENSEMBLE = "ensemble.yaml"
 FILES = (SETTINGS, "encoding.json", "weights.safetensors", "panel.json", "panel.safetensors")
+OWN = "|".join(map(re.escape, (*FILES, CHECKSUMS)))  # pattern of the names of a saved forecaster's files
 
 
 @dataclass(frozen=True)
@@ -74,14 +83,7 @@ def save(
     panel: Panel,
 ) -> Path:
     """Write the folder beside its place, then move it there; an older artifact stays whole till then."""
-    if path.exists() and not (path / SETTINGS).is_file():
-        raise ArtifactError(f"{str(path)!r} exists and is no saved forecaster. Choose another folder.")
-    strangers = sorted({file.name for file in path.glob("*")} - {*FILES, CHECKSUMS})
-    if strangers:
-        raise ArtifactError(
-            f"{str(path)!r} holds {strangers[0]!r} beside the saved forecaster, and saving replaces the whole folder. "
-            "Move it away, or choose another folder."
-        )
+    refuse_to_replace(path, SETTINGS, OWN, kind="forecaster")
     head = {
         "format": FORMAT,
         "versions": {"torch": str(torch.__version__), "pandas": pd.__version__},
@@ -90,62 +92,94 @@ def save(
         "sizes": {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(sizes).items()},
     }
     about, values = _panel_parts(panel)
-    try:
-        text = yaml.dump(head, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
-    except yaml.YAMLError as error:
-        raise ArtifactError(f"a parameter of this forecaster is not plain data and cannot be saved: {error}") from None
     files = {
-        SETTINGS: text.encode(),
-        "encoding.json": _json(encoding),
+        SETTINGS: plain_yaml(head),
+        "encoding.json": plain_json(encoding),
         "weights.safetensors": save_tensors({name: tensor.detach().contiguous() for name, tensor in weights.items()}),
-        "panel.json": _json(about),
+        "panel.json": plain_json(about),
         "panel.safetensors": save_arrays(values),
     }
-    files[CHECKSUMS] = _json({name: hashlib.sha256(content).hexdigest() for name, content in files.items()})
-    _write_folder(path, files)
+    files[CHECKSUMS] = checksums(files)
+    with whole_folder(path) as folder:
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
     return path
 
 
 def load(path: Path) -> Saved:
-    """Read and check a folder.
+    """Read and check a folder; one of an older format is read as if this version had written it.
 
     Raises
     ------
     FileNotFoundError
         If there is no saved forecaster.
     ArtifactError
-        If it is damaged, or of a newer format.
+        If it is damaged, of a newer format, or an ensemble.
     """
-    if not (path / SETTINGS).is_file():
-        left = [str(old) for old in path.parent.glob(".*.old") if old.name.startswith(f".{path.name}.")]
-        hint = "A run keeps its own in the folder model/."
-        if left:
-            hint = f"A save that was killed left the older one as {left[0]!r}: rename it to {path.name!r}."
-        raise FileNotFoundError(f"there is no saved forecaster in {str(path)!r} ({SETTINGS} is missing). {hint}")
-    _refuse_other_formats(path)
-    files = _checked_files(path)
+    if (path / ENSEMBLE).is_file():
+        raise ArtifactError(f"{str(path)!r} holds an ensemble. Read it with forecast.ensemble.load(path).")
+    refuse_absent(path, SETTINGS, kind="forecaster")
+    refuse_other_formats(path / SETTINGS)
+    files = checked_files(path, FILES)
     try:
-        head = yaml.safe_load(files[SETTINGS])
+        parts = _upgraded(_Parts.of(files))
+        head = parts.head
         sizes: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in head["sizes"].items()
         }
         return Saved(
             parameters=head["parameters"],
             fitted=head["fitted"],
-            encoding=json.loads(files["encoding.json"]),
+            encoding=parts.encoding,
             sizes=Sizes(**sizes),
-            weights=load_tensors(files["weights.safetensors"]),
-            panel=_panel_from(json.loads(files["panel.json"]), load_arrays(files["panel.safetensors"])),
+            weights=parts.weights,
+            panel=_panel_from(parts.about, parts.arrays),
         )
     except (
         KeyError,
         TypeError,
         AttributeError,
+        IndexError,
         yaml.YAMLError,
         json.JSONDecodeError,
         SafetensorError,
     ) as error:
         raise ArtifactError(f"{str(path)!r} is not a saved forecaster of this package: {error!r}.") from error
+
+
+class _Parts(NamedTuple):
+    """What the files hold, not yet made sense of."""
+
+    head: dict[str, Any]
+    encoding: dict[str, Any]
+    weights: dict[str, Tensor]
+    about: dict[str, Any]
+    arrays: dict[str, np.ndarray]
+
+    @classmethod
+    def of(cls, files: dict[str, bytes]) -> _Parts:
+        return cls(
+            head=yaml.safe_load(files[SETTINGS]),
+            encoding=json.loads(files["encoding.json"]),
+            weights=load_tensors(files["weights.safetensors"]),
+            about=json.loads(files["panel.json"]),
+            arrays=load_arrays(files["panel.safetensors"]),
+        )
+
+
+def _upgraded(parts: _Parts) -> _Parts:
+    """Return the parts as the newest format has them.
+
+    In format 1 there was one target, without an axis of its own, and no calendar was told to a network.
+    """
+    if parts.head["format"] == FORMAT:
+        return parts
+    for columns in (parts.head["parameters"]["columns"], parts.about["columns"]):
+        columns["calendar"] = []
+    weights = dict(parts.weights)
+    for name in ("scaler.exponent", "scaler.middle"):
+        weights[name] = weights[name].reshape(1)
+    return parts._replace(weights=weights, arrays={**parts.arrays, "target": parts.arrays["target"][:, None]})
 
 
 def fill(model: nn.Module, weights: dict[str, Tensor]) -> None:
@@ -156,52 +190,32 @@ def fill(model: nn.Module, weights: dict[str, Tensor]) -> None:
         raise ArtifactError(f"the saved weights do not fit the saved settings: {error}") from error
 
 
-def _refuse_other_formats(path: Path) -> None:
+def refuse_other_formats(settings: Path) -> None:
     """Say what is wrong with a newer artifact before its files are looked for: they may be others."""
     try:
-        head = yaml.safe_load((path / SETTINGS).read_bytes())
+        head = yaml.safe_load(settings.read_bytes())
     except yaml.YAMLError:
         return  # its checksum tells whether it is damaged
     found = head.get("format") if isinstance(head, dict) else None
-    if found != FORMAT:
-        raise ArtifactError(f"{str(path)!r} has format {found}, and this version reads {FORMAT}. Upgrade the package.")
+    if found not in range(OLDEST, FORMAT + 1):
+        raise ArtifactError(
+            f"{str(settings.parent)!r} has format {found}, and this version reads {OLDEST} to {FORMAT}. "
+            "Upgrade the package."
+        )
 
 
-def _checked_files(path: Path) -> dict[str, bytes]:
+def plain_yaml(values: dict[str, Any]) -> bytes:
+    """Return plain values as YAML.
+
+    Raises
+    ------
+    ArtifactError
+        If something else is among them.
+    """
     try:
-        sums = json.loads((path / CHECKSUMS).read_bytes())
-        files = {}
-        for name in FILES:
-            files[name] = (path / name).read_bytes()
-            if hashlib.sha256(files[name]).hexdigest() != sums[name]:
-                raise ArtifactError(f"{str(path / name)!r} is damaged: its checksum differs. Take a whole copy.")
-    except (FileNotFoundError, KeyError, TypeError, ValueError) as error:
-        if isinstance(error, ArtifactError):
-            raise
-        raise ArtifactError(f"{str(path)!r} is not whole: {error}. Take a whole copy.") from error
-    return files
-
-
-def _write_folder(path: Path, files: dict[str, bytes]) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    old = path.with_name(f".{path.name}.{os.getpid()}.old")
-    try:
-        part.mkdir(parents=True)
-        for name, content in files.items():
-            (part / name).write_bytes(content)
-        if path.exists():
-            path.rename(old)
-        part.rename(path)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-        if old.exists() and not path.exists():
-            old.rename(path)
-        shutil.rmtree(old, ignore_errors=True)
-
-
-def _json(values: Any) -> bytes:
-    return json.dumps(values, ensure_ascii=False, indent=1).encode()
+        return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True).encode()
+    except yaml.YAMLError as error:
+        raise ArtifactError(f"a parameter of this forecaster is not plain data and cannot be saved: {error}") from None
 
 
 def _panel_parts(panel: Panel) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -15,15 +15,22 @@ forecast trains recurrent neural networks on tables of time series, beside simpl
 
   forecast train    data=sales model=gru horizon=12       score, fit, save, forecast, report
   forecast train    data.path=my.csv data.columns.target=price data.columns.time=date horizon=7
+  forecast train    warm_start=FOLDER data.path=newer.csv
+                                                          go on from a saved run
   forecast train -m model=rnn,gru,lstm horizon=7,14       one run for each combination
-  forecast train    resume=FOLDER                         go on with a run that was interrupted
+  forecast backtest data=weather horizon=14 backtest.folds=8
+                                                          score at many origins; saves no model
   forecast predict  run=FOLDER data.path=newer.csv        forecast with a saved run
+  forecast predict  run=FOLDER data.path=newer.csv 'data.future={dear: a.csv, cheap: b.csv}'
+                                                          one forecast for each scenario
+  forecast train|backtest resume=FOLDER                   go on with a run that was interrupted
 
   forecast JOB --help      groups, names and settings of a job
   forecast JOB --cfg job   the settings as they are, without running
   --debug                  after JOB: errors with their stack trace
 """
-JOBS = ("train", "predict")
+JOBS = ("train", "predict", "backtest")
+RESUMED = ("train", "backtest")  # jobs that go on where they were interrupted
 
 
 def main() -> None:
@@ -38,10 +45,10 @@ def main() -> None:
     debug = "--debug" in rest
     words = [word for word in rest if word != "--debug"]
     try:
-        words = _resumed(words) if job == "train" else words
+        words = _resumed(job, words) if job in RESUMED else words
     except ConfigError as error:
         _stop(str(error))
-    sys.argv = [sys.argv[0], *(_completed(words) if job == "train" else words)]
+    sys.argv = [sys.argv[0], *(_completed(words) if job in RESUMED else words)]
     _run(job, debug=debug)
 
 
@@ -53,7 +60,7 @@ def _completed(words: list[str]) -> list[str]:
     return [*words[:path], "data=table", *words[path:]]  # beside it: overrides must not be parted by a flag
 
 
-def _resumed(words: list[str]) -> list[str]:
+def _resumed(job: str, words: list[str]) -> list[str]:
     """Return the words of the run that resume= names: its settings and its folder."""
     named = [word.removeprefix("resume=") for word in words if word.startswith("resume=")]
     if not named:
@@ -65,14 +72,17 @@ def _resumed(words: list[str]) -> list[str]:
             "out (progress= alone may be given), or train anew without resume=."
         )
     folder = Path(named[-1])
-    kept = folder / ".hydra" / "overrides.yaml"
-    if not kept.is_file():
+    kept, by = folder / ".hydra" / "overrides.yaml", folder / ".hydra" / "hydra.yaml"
+    if not (kept.is_file() and by.is_file()):
         raise ConfigError(
             f"there is no run in '{folder}' (.hydra/overrides.yaml is missing). "
-            "resume= takes a folder that forecast train wrote."
+            f"resume= takes a folder that forecast {job} wrote."
         )
     import yaml
 
+    wrote = yaml.safe_load(by.read_text(encoding="utf-8"))["hydra"]["job"]["config_name"]
+    if wrote != job:
+        raise ConfigError(f"forecast {wrote} wrote '{folder}', not {job}. Write: forecast {wrote} resume={folder}")
     settings = yaml.safe_load(kept.read_text(encoding="utf-8"))
     quoted = str(folder.resolve()).replace("\\", "\\\\").replace("'", "\\'")
     new = [word for word in words if word.startswith("progress=")]
@@ -148,6 +158,12 @@ def _message(job: str, error: Exception) -> str:
     missing = re.search(r"Missing mandatory value: (\S+)", text)
     if missing:
         return f"{missing[1]} is not set. Add {missing[1]}=VALUE."
+    listed = re.search(r"Error merging override (\S+)=(.*)\n.* is not a ListConfig", text)
+    if listed:
+        return f"{listed[1]} is a list, got {listed[2]!r}. Write '{listed[1]}=[{listed[2]}]'."
+    kinds = re.search(r"(?s)Cannot merge DictConfig with ListConfig.*?full_key: (\S+)", text)
+    if kinds:
+        return f"{kinds[1]} holds names with values here, got a list. Write '{kinds[1]}={{NAME: VALUE}}'."
     wrong_type = r"Value '(.*?)' (?:of type '\w+' could not be converted to|is not a valid) (\w+)"
     value = re.search(rf"(?s){wrong_type}.*?full_key: (\S+)", text)
     if value:

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
-import pandas as pd
 import torch
-from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
+from torch import nn
 
 from forecast import artifact
 from forecast.batch import Sizes, joined
-from forecast.config import Setting, build, read, settings
+from forecast.config import TARGET, Setting, build, names, read, settings
 from forecast.data.columns import Columns
 from forecast.data.encoding import Encoding
 from forecast.data.panel import Panel
-from forecast.data.windows import TrainingWindows, Windows, refuse_missing_known, windows_after
+from forecast.data.windows import TrainingWindows, Windows, windows_after
 from forecast.errors import ArtifactError, ConfigError, DataError
-from forecast.frames import forecast_frame
 from forecast.losses import LEVELS, PointLoss
 from forecast.model import Model
+from forecast.networks.channels import ByChannel
+from forecast.predictor import Predictor, Table
 from forecast.training import Training
 
 if TYPE_CHECKING:
@@ -33,12 +32,21 @@ if TYPE_CHECKING:
 
     from forecast.module import Trained
 
-log = logging.getLogger("forecast")
 PREDICTION_BATCH = 2048  # windows a pass in prediction
+STEPS = (100, 400)  # least and most, where the number of steps is chosen by the table
 CALIBRATION_BATCHES = 8  # batches of training windows whose errors give the intervals of point losses
 
 
-class Forecaster(BaseEstimator):
+class _Start(NamedTuple):
+    """What a training goes on from."""
+
+    model: Model
+    encoding: Encoding
+    sizes: Sizes
+    update: bool
+
+
+class Forecaster(Predictor):
     """A recurrent (or any other) network that learns from a table of series and forecasts each of them.
 
     Parameters
@@ -48,7 +56,7 @@ class Forecaster(BaseEstimator):
     horizon : int
         Steps to forecast.
     context_length : int
-        Steps that the network reads; by default two seasons or two horizons, whichever is longer (16 to 512).
+        Steps that the network reads; by default three seasons or the horizon, whichever is longer (16 to 512).
     freq : str
         A pandas alias such as "h", "D", "MS"; inferred where it is not given.
     seasonality : int
@@ -72,12 +80,10 @@ class Forecaster(BaseEstimator):
         The trained scaler, network and loss.
     history_ : DataFrame
         Loss and learning rate by step.
-    horizon_, context_length_, seasonality_ : int
-        As used.
-    freq_ : str
-        As used.
-    panel_ : Panel
-        The last context of each series, from which `predict` forecasts without a table.
+    encoding_ : Encoding
+        Statistics and vocabularies of the training span.
+    horizon_, context_length_, seasonality_, freq_, panel_
+        As of every `Predictor`.
 
     Examples
     --------
@@ -115,14 +121,27 @@ class Forecaster(BaseEstimator):
         self.progress = progress
 
     def fit(
-        self, frame: pd.DataFrame | pd.Series | Panel, *, folder: Path | None = None, logger: Logger | None = None
-    ) -> Forecaster:
+        self,
+        frame: Table,
+        *,
+        warm_start: bool = False,
+        update_statistics: bool = False,
+        folder: Path | None = None,
+        logger: Logger | None = None,
+    ) -> Self:
         """Train on everything given.
 
         Parameters
         ----------
         frame : DataFrame, Series or Panel
             Long or wide, any order of rows.
+        warm_start : bool
+            Go on from what was learned before, on the same or other series; `training.freeze` names parts of the
+            network that stay. Statistics of covariates and vocabularies stay too, so that inputs mean the same:
+            a new series or category is one never seen.
+        update_statistics : bool
+            With `warm_start`, take statistics anew, and learn new series and categories, each from where those
+            never seen stand.
         folder : Path
             Where checkpoints go; none are written without it.
         logger : Logger
@@ -133,10 +152,25 @@ class Forecaster(BaseEstimator):
         ValueError
             If the table or a parameter cannot be used; the message says which and what to do.
         """
+        if not warm_start and update_statistics:
+            raise ConfigError("update_statistics goes with warm_start=True; without it all is learned anew.")
+        before = dict(self.__dict__)
+        start = self._start(update_statistics) if warm_start else None
+        try:
+            return self._fit(frame, start, folder=folder, logger=logger)
+        except BaseException:
+            if warm_start:  # what was learned before is not lost
+                self.__dict__.update(before)
+            raise
+
+    def _fit(self, frame: Table, start: _Start | None, *, folder: Path | None, logger: Logger | None) -> Self:
         training = self._checked()
         self.__dict__.pop("panel_", None)
-        panel = self._panel(frame, freq=self.freq)
-        self._settle(panel)
+        panel = self._panel(frame, freq=self.freq if start is None else self.freq_)
+        if start is None:
+            self._settle(panel)
+        if training.steps is None:
+            training.steps = _affordable_steps(panel, self.horizon)
         if training.validation:  # whole rounds, so that the end of the schedule is validated too
             training.check_every = min(training.check_every, training.steps)
             training.steps = -(-training.steps // training.check_every) * training.check_every
@@ -148,87 +182,23 @@ class Forecaster(BaseEstimator):
                     f"training.validation={training.validation} holds back {training.validation * self.horizon} steps, "
                     f"and the longest series has {panel.ends.max()}. Lower it, or give longer series."
                 )
-        trained = self._trained(panel, training, held_back=held_back, folder=folder, logger=logger)
+        trained = self._trained(panel, training, start, held_back=held_back, folder=folder, logger=logger)
         if training.validation and training.refit:
             again = deepcopy(training)
             again.steps, again.validation, again.learning_rate = trained.best_step, 0, trained.learning_rate
-            self._trained(panel, again, held_back=None, folder=folder and folder / "refit", logger=None)
+            self._trained(panel, again, start, held_back=None, folder=folder and folder / "refit", logger=None)
         self.history_ = trained.history
         self._parameters_ = self._plain_parameters(panel.columns)  # those of this fit, whatever is set later
         self.panel_ = panel.tail(self.context_length_)
         return self
 
-    def predict(
-        self,
-        frame: pd.DataFrame | pd.Series | Panel | None = None,
-        *,
-        future: pd.DataFrame | None = None,
-        levels: Sequence[float] | None = None,
-    ) -> pd.DataFrame:
-        """Forecast the steps after the end of each series.
+    def covers(self, level: float) -> bool:
+        """Return whether a quantile of this level can be given."""
+        return self.model_.loss.covers(level)
 
-        Parameters
-        ----------
-        frame : DataFrame, Series or Panel
-            History up to now, of the same or other series; what was fitted on by default.
-        future : DataFrame
-            Known covariates of the steps to forecast.
-        levels : sequence of float
-            Quantile levels; 0.1 to 0.9 by default.
-
-        Returns
-        -------
-        DataFrame with id, time, forecast, and a column ``q0.1`` for each level; ids and times as they came in.
-        """
-        check_is_fitted(self)
-        if frame is None and future is not None:
-            raise ConfigError("future needs the history that it follows: predict(frame, future=future).")
-        panel = self.panel_ if frame is None else self._panel(frame, future, freq=self.freq_)
-        series = np.arange(len(panel.ids))
-        levels = self.levels(levels)
-        values = self.predict_origins(panel, series, panel.ends, levels=levels)
-        return forecast_frame(panel, series, panel.ends, values, levels)
-
-    def predict_origins(
-        self, panel: Panel, series: np.ndarray, ends: np.ndarray, *, levels: Sequence[float]
-    ) -> np.ndarray:
-        """Forecast from any origins, all in one go; what lies after an origin is not read, known covariates aside.
-
-        Parameters
-        ----------
-        panel : Panel
-            Holds the series.
-        series, ends : ndarray of int64 (N,)
-            Number of the series, and how many of its steps are known.
-        levels : sequence of float
-            Quantile levels.
-
-        Returns
-        -------
-        float64 (N, H, 1 + Q): the point, then each level's quantile.
-        """
-        unseen = ~panel.observed(series, ends - self.context_length_, ends)
-        if unseen.any():
-            name, length = panel.ids[series[unseen.argmax()]], self.context_length_
-            raise DataError(
-                f"series {name!r} has no observed value in the last {length} steps, which is all that the network "
-                f"reads ({unseen.sum()} such windows). Leave it out, or train with a longer context_length."
-            )
-        refuse_missing_known(panel, series, ends, horizon=self.horizon_)
-        latest = np.zeros(len(panel.ids), np.int64)
-        np.maximum.at(latest, series, ends)
-        self.model_.scaler.check(panel.until(latest))
-        device = self.device
-        windows = Windows(
-            panel, self.encoding_, context_length=self.context_length_, horizon=self.horizon_, device=device
-        )
-        model = self.model_.placed(device).eval()
-        parts = []
-        for begin in range(0, len(series), PREDICTION_BATCH):
-            batch = slice(begin, begin + PREDICTION_BATCH)
-            inputs, _ = windows.batch(*(torch.as_tensor(part[batch], device=device) for part in (series, ends)))
-            parts.append(model.forecast(inputs, levels)[:, :, 0].cpu().double().numpy())
-        return np.concatenate(parts) if parts else np.zeros((0, self.horizon_, 1 + len(levels)))
+    def own_levels(self) -> tuple[float, ...]:
+        """Return the levels of the loss, or 0.1 to 0.9."""
+        return tuple(getattr(self.model_.loss, "levels", LEVELS))
 
     def set_params(self, **params: Any) -> Forecaster:
         """Set parameters by name; ``training__steps=...`` sets one of training."""
@@ -236,15 +206,6 @@ class Forecaster(BaseEstimator):
             self.training = Training()
         super().set_params(**params)
         return self
-
-    def levels(self, levels: Sequence[float] | None = None) -> tuple[float, ...]:
-        """Return quantile levels in order; those of the loss, or 0.1 to 0.9, where none are given."""
-        if levels is None:
-            return tuple(getattr(self.model_.loss, "levels", LEVELS))
-        wrong = [level for level in levels if not 0 < level < 1]
-        if wrong:
-            raise ConfigError(f"a quantile level lies between 0 and 1, got {wrong[0]!r}.")
-        return tuple(sorted(set(levels)))
 
     @property
     def device(self) -> torch.device:
@@ -289,7 +250,8 @@ class Forecaster(BaseEstimator):
         parameters = dict(saved.parameters)
         try:
             parameters["columns"] = Columns(**parameters["columns"])
-            parameters["training"] = Training(**parameters["training"])
+            training = dict(parameters["training"])
+            parameters["training"] = Training(**{**training, "freeze": tuple(training.get("freeze", ()))})
             forecaster = cls(**parameters)
             forecaster.horizon_ = saved.sizes.horizon
             forecaster.context_length_ = saved.fitted["context_length"]
@@ -299,13 +261,28 @@ class Forecaster(BaseEstimator):
         except (KeyError, TypeError) as error:
             raise ArtifactError(f"{str(path)!r} is not a saved forecaster of this package: {error!r}.") from error
         forecaster.sizes_ = saved.sizes
-        forecaster.model_ = forecaster._built(saved.sizes, allow=tuple(allow)).eval()
+        forecaster.model_ = forecaster._built(saved.sizes, parameters["columns"], allow=tuple(allow)).eval()
         artifact.fill(forecaster.model_, saved.weights)
         forecaster._parameters_, forecaster.panel_ = saved.parameters, saved.panel
         return forecaster
 
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "panel_")  # set last: a fit that failed or was stopped has none
+    def _values(self, panel: Panel, series: np.ndarray, ends: np.ndarray, levels: Sequence[float]) -> np.ndarray:
+        """Return forecasts (N, H, C, 1 + Q), PREDICTION_BATCH origins at a time."""
+        latest = np.zeros(len(panel.ids), np.int64)
+        np.maximum.at(latest, series, ends)
+        self.model_.scaler.check(panel.until(latest))
+        device = self.device
+        windows = Windows(
+            panel, self.encoding_, context_length=self.context_length_, horizon=self.horizon_, device=device
+        )
+        model = self.model_.placed(device).eval()
+        parts = []
+        for begin in range(0, len(series), PREDICTION_BATCH):
+            batch = slice(begin, begin + PREDICTION_BATCH)
+            inputs, _ = windows.batch(*(torch.as_tensor(part[batch], device=device) for part in (series, ends)))
+            parts.append(model.forecast(inputs, levels).cpu().double().numpy())
+        shape = (0, self.horizon_, len(panel.columns.targets), 1 + len(levels))
+        return np.concatenate(parts) if parts else np.zeros(shape)
 
     def _checked(self) -> Training:
         for name in ("horizon", "context_length", "seasonality"):
@@ -318,32 +295,32 @@ class Forecaster(BaseEstimator):
         training.check()
         return training
 
-    def _panel(
-        self, frame: pd.DataFrame | pd.Series | Panel, future: pd.DataFrame | None = None, *, freq: str | None
-    ) -> Panel:
-        """Return a table on its grid; each series has an observation."""
-        if isinstance(frame, Panel):
-            return _with_observations(frame)
-        panel = Panel.from_frame(frame, self.columns, freq=freq, future=future)
-        if panel.absent:
-            log.warning(
-                "%d steps of the time grid (freq %s) have no row; they count as unobserved.",
-                panel.absent, panel.freq.name,
-            )  # fmt: skip
-        return _with_observations(panel)
-
     def _settle(self, panel: Panel) -> None:
         """Fix what is learned from the table before training."""
         season = self.seasonality or panel.season
         longest = int(panel.ends.max())
-        context = self.context_length or min(max(2 * season, 2 * self.horizon, 16), max(longest - self.horizon, 1), 512)
+        context = self.context_length or min(max(3 * season, self.horizon, 16), max(longest - self.horizon, 1), 512)
         self.horizon_, self.freq_ = int(self.horizon), panel.freq.name
         self.seasonality_, self.context_length_ = int(season), int(context)
 
-    def _built(self, sizes: Sizes, *, allow: Iterable[type] = ()) -> Model:
+    def _start(self, update: bool) -> _Start:
+        """Return what a warm start goes on from, apart from what training will change."""
+        check_is_fitted(self)
+        if self.horizon != self.horizon_:
+            raise ConfigError(
+                f"horizon is {self.horizon} and the trained network forecasts {self.horizon_} steps: a warm start "
+                "cannot change it. Fit anew, or set it back."
+            )
+        return _Start(deepcopy(self.model_), self.encoding_, self.sizes_, update)
+
+    def _built(self, sizes: Sizes, columns: Columns, *, allow: Iterable[type] = ()) -> Model:
+        def network_of(sizes: Sizes) -> nn.Module:
+            return build("model", self.model, sizes, allow=allow)
+
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            network = build("model", self.model, sizes, allow=allow)
+            by_channel = sizes.targets > 1 and not columns.joint
+            network = ByChannel(network_of, sizes) if by_channel else network_of(sizes)
         scaler = build("scaling", self.scaling, allow=allow)
         loss = build("loss", self.loss, allow=allow)
         scaler.prepare(sizes)
@@ -354,6 +331,7 @@ class Forecaster(BaseEstimator):
         self,
         panel: Panel,
         training: Training,
+        start: _Start | None,
         *,
         held_back: np.ndarray | None,
         folder: Path | None,
@@ -365,14 +343,14 @@ class Forecaster(BaseEstimator):
         from forecast.progress import ProgressBar
 
         span = panel if held_back is None else panel.until(held_back)
-        self.encoding_ = Encoding.fit(span)
+        self.encoding_ = self._encoding(span, start)
         callbacks: list[Any] = [module.TrainingLog()]
         if self.progress:
             callbacks.append(ProgressBar(f"training {self._name()}"))
         if folder is not None and training.checkpoint_every:
             # A checkpoint at a step that is validated too is written after its validation.
             every = -(-training.checkpoint_every // training.check_every) * training.check_every
-            callbacks.append(Checkpoints(folder, self._fingerprint(panel, training), every=every))
+            callbacks.append(Checkpoints(folder, self._fingerprint(panel, training, start), every=every))
         trainer = module.trainer_for(
             training,
             self._accelerator(),
@@ -387,9 +365,12 @@ class Forecaster(BaseEstimator):
         draws = TrainingWindows(windows, batch_size=training.batch_size, seed=self.seed, steps=training.steps)
         loss = build("loss", self.loss)
         self.sizes_ = windows.sizes(season=self.seasonality_, outputs=loss.outputs)
-        self.model_ = self._built(self.sizes_)
+        self.model_ = self._built(self.sizes_, panel.columns)
+        if start is not None:
+            self.model_.take_over(start.model)
         self.model_.scaler.check(panel)
-        self.model_.scaler.fit(span)
+        if start is None or start.update:
+            self.model_.scaler.fit(span, self.encoding_.numbers_of(span.ids))
         validation = None if held_back is None else windows_after(Windows(panel, self.encoding_, **cut), held_back)  # type: ignore[arg-type]
         self.model_.placed(device)
         trained = module.train(self.model_, draws, training, trainer=trainer, seed=self.seed, validation=validation)
@@ -399,6 +380,13 @@ class Forecaster(BaseEstimator):
         self.model_.cpu()
         return trained
 
+    def _encoding(self, span: Panel, start: _Start | None) -> Encoding:
+        if start is None:
+            return Encoding.fit(span)
+        if start.update:
+            return start.encoding.extended(Encoding.fit(span))
+        return start.encoding
+
     def _accelerator(self) -> dict[str, Any]:
         """Return arguments of the trainer; auto means a CUDA device where there is one, else the CPU."""
         given = self.accelerator if isinstance(self.accelerator, dict) else read("accelerator", self.accelerator)
@@ -407,9 +395,11 @@ class Forecaster(BaseEstimator):
         return given
 
     def _name(self) -> str:
+        """Return the name of the model's file, or that of its class."""
         if isinstance(self.model, str):
             return self.model
-        return str(getattr(getattr(self.model, "func", self.model), "__name__", "network"))
+        own = settings("model", self.model)
+        return next((name for name in names("model") if read("model", name) == own), own[TARGET].rpartition(".")[2])
 
     def _plain_parameters(self, columns: Columns) -> dict[str, Any]:
         """Return the parameters as plain values, for YAML."""
@@ -423,7 +413,7 @@ class Forecaster(BaseEstimator):
         parameters["training"] = training
         return parameters
 
-    def _fingerprint(self, panel: Panel, training: Training) -> str:
+    def _fingerprint(self, panel: Panel, training: Training, start: _Start | None) -> str:
         """Return what tells this fit from any other: its data and every setting that moves a weight."""
         settings_ = {group: settings(group, getattr(self, group)) for group in ("model", "loss", "scaling")}
         training_ = {**training.get_params(), "optimizer": settings("optimizer", training.optimizer)}
@@ -437,22 +427,20 @@ class Forecaster(BaseEstimator):
             self.context_length_,
             self.seasonality_,
             self.seed,
+            panel.columns,
         ]
         digest = hashlib.sha256(repr(about).encode())
         for values in (panel.target, panel.offsets, panel.ends):
             digest.update(values.tobytes())
         for covariate in (*panel.past, *panel.known, *panel.static):
             digest.update(repr((covariate.name, covariate.categories)).encode() + covariate.values.tobytes())
+        if start is not None:
+            digest.update(repr((start.encoding, start.update)).encode())
+            for weights in start.model.state_dict().values():
+                digest.update(weights.cpu().numpy().tobytes())
         return digest.hexdigest()
 
 
-def _with_observations(panel: Panel) -> Panel:
-    """Return the panel, each of whose series has an observation."""
-    observed = np.add.reduceat(np.isfinite(panel.target), panel.offsets[:-1])
-    if not observed.all():
-        empty = panel.ids[observed == 0]
-        raise DataError(
-            f"series {empty[0]!r} has no observed value in column {panel.columns.target!r} "
-            f"({len(empty)} such series). Leave them out."
-        )
-    return panel
+def _affordable_steps(panel: Panel, horizon: int) -> int:
+    """Return the training steps that a table is worth: few windows that do not overlap are soon known by heart."""
+    return int(np.clip(0.4 * panel.ends.sum() / horizon, *STEPS))

@@ -8,10 +8,12 @@ from numbers import Real
 import numpy as np
 import pandas as pd
 
+from forecast.data.columns import Columns
+from forecast.data.encoding import counted
 from forecast.data.panel import Panel
 from forecast.errors import ConfigError
 
-FORECAST = "forecast"
+FORECAST, TARGET, SCENARIO = "forecast", "target", "scenario"
 
 
 def level_name(level: float) -> str:
@@ -49,36 +51,54 @@ def forecast_frame(
         Whose series were forecast.
     series, ends : ndarray of int64 (N,)
         Number of the series, and how many of its steps were known.
-    values : ndarray (N, H, 1 + Q)
-        The point, then a quantile for each level.
+    values : ndarray (N, H, C, 1 + Q)
+        The point, then a quantile for each level. A target that is NaN throughout, of which nothing was observed,
+        has no rows.
     levels : sequence of float (Q,)
         Quantile levels.
 
     Returns
     -------
-    DataFrame with id, time, forecast and the levels; N · H rows, ids and times as they came into the panel.
+    DataFrame with id, time, forecast and the levels, and where there are several targets the name of the target
+    after the time; rows by origin, target and step; ids and times as they came into the panel.
     """
-    count, horizon, width = values.shape
-    stamps = panel.stamps(np.repeat(series, horizon), (ends[:, None] + np.arange(horizon)).reshape(-1))
-    flat = values.reshape(count * horizon, width)
+    horizon, targets = values.shape[1], panel.columns.targets
+    origin, channel = told(values)
+    flat = values[origin, :, channel].reshape(len(origin) * horizon, values.shape[3])
+    number = np.repeat(series[origin], horizon)
+    stamps = panel.stamps(number, (ends[origin][:, None] + np.arange(horizon)).reshape(-1))
     columns = [FORECAST, *level_names(levels)]
+    named = {TARGET: pd.Index(targets)[np.repeat(channel, horizon)]} if len(targets) > 1 else {}
     return pd.DataFrame(
         {
-            panel.columns.id: panel.ids[np.repeat(series, horizon)],
+            panel.columns.id: panel.ids[number],
             panel.columns.time: panel.stamp_column(stamps),
-            **{name: flat[:, number] for number, name in enumerate(columns)},
+            **named,
+            **{name: flat[:, place] for place, name in enumerate(columns)},
         }
     )
 
 
+def told(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return origin and target (M,) of every forecast in values (N, H, C, 1 + Q) that is not NaN throughout."""
+    origin, channel = np.nonzero(~np.isnan(values).all(axis=(1, 3)))
+    return origin, channel
+
+
+def raised_to_minima(values: np.ndarray, columns: Columns) -> np.ndarray:
+    """Return forecasts (N, H, C, 1 + Q) that are nowhere below the minimum of their target; NaN stays NaN."""
+    lowest = np.array([-np.inf if minimum is None else minimum for minimum in columns.minima])
+    return np.maximum(values, lowest[:, None])
+
+
 def history_frame(panel: Panel) -> pd.DataFrame:
-    """Return what a panel holds up to its ends as a long table: id, time, target (NaN where not observed)."""
-    series = np.repeat(np.arange(len(panel.ids)), panel.ends)
-    steps = np.arange(len(series)) - np.repeat(np.cumsum(panel.ends) - panel.ends, panel.ends)
+    """Return what a panel holds up to its ends as a table: id, time, a column a target (NaN where not observed)."""
+    series, steps = np.repeat(np.arange(len(panel.ids)), panel.ends), counted(panel.ends)
+    known = panel.target[panel.offsets[series] + steps]
     return pd.DataFrame(
         {
             panel.columns.id: panel.ids[series],
             panel.columns.time: panel.stamp_column(panel.stamps(series, steps)),
-            panel.columns.target: panel.target[panel.offsets[series] + steps],
+            **{name: known[:, channel] for channel, name in enumerate(panel.columns.targets)},
         }
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
 from forecast.batch import Affine, Inputs, Outcome
+from forecast.errors import ConfigError, unknown_name
 from forecast.losses import Loss
 from forecast.scaling import Scaler
 
@@ -37,6 +39,46 @@ class Model(nn.Module):
             self.scaler.float()
         self.to(device)
         return self
+
+    def take_over(self, other: Model) -> None:
+        """Take the weights of a model with the same settings, which may know fewer series and categories.
+
+        A row that the other lacks, of a table with one for each series or category, begins as its row 0: that of
+        what was never seen.
+        """
+        known = other.state_dict()
+        grown = {}
+        for name, own in self.state_dict().items():
+            had = known[name]
+            more = len(own) - len(had) if own.dim() else 0
+            grown[name] = torch.cat([had, had[:1].expand(more, *had.shape[1:])]) if more > 0 else had
+        self.load_state_dict(grown)
+
+    @contextmanager
+    def frozen(self, parts: Sequence[str]) -> Iterator[None]:
+        """Keep parts of the network as they are while training: a part is a component of its parameters' names.
+
+        Raises
+        ------
+        ConfigError
+            If a name fits no parameter, or nothing is left to train.
+        """
+        named = dict(self.network.named_parameters())
+        for part in parts:
+            if not any(part in name.split(".") for name in named):
+                modules = [name.split(".") for name, _ in self.network.named_modules()]
+                there_are = dict.fromkeys(word for name in modules for word in name if word and not word.isdigit())
+                raise ConfigError(unknown_name("part of the network to freeze", part, there_are))
+        kept = [weights for name, weights in named.items() if set(parts) & set(name.split("."))]
+        if len(kept) == len(named) and not any(True for _ in self.scaler.parameters()):
+            raise ConfigError(f"training.freeze={list(parts)} leaves nothing to train. Freeze less.")
+        for weights in kept:
+            weights.requires_grad_(False)
+        try:
+            yield
+        finally:
+            for weights in kept:
+                weights.requires_grad_(True)
 
     def forward(self, inputs: Inputs) -> tuple[Tensor, Affine]:
         """Return raw outputs (B, H, C, K), each step fed back, and the way back to the axis of the transform."""

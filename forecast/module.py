@@ -116,7 +116,8 @@ class ForecastModule(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """Return the optimiser and the schedule, which moves each step."""
         settings = self.training_settings
-        optimizer = build("optimizer", settings.optimizer, self.model.parameters(), lr=self.learning_rate)
+        trained = [weights for weights in self.model.parameters() if weights.requires_grad]
+        optimizer = build("optimizer", settings.optimizer, trained, lr=self.learning_rate)
         if self._moments:
             optimizer.load_state_dict({**optimizer.state_dict(), "state": self._moments})
         factor, start = FACTORS[settings.schedule], self.start
@@ -144,7 +145,7 @@ def train(
     seed: int,
     validation: list[Batch] | None = None,
 ) -> Trained:
-    """Train a model in place; with validation windows it ends with its best weights.
+    """Train a model in place, but for its frozen parts; with validation windows it ends with its best weights.
 
     Parameters
     ----------
@@ -161,6 +162,19 @@ def train(
     validation : list of (Inputs, Outcome)
         Windows for early stopping.
     """
+    with model.frozen(training.freeze):
+        return _train(model, windows, training, trainer=trainer, seed=seed, validation=validation)
+
+
+def _train(
+    model: Model,
+    windows: TrainingWindows,
+    training: Training,
+    *,
+    trainer: pl.Trainer,
+    seed: int,
+    validation: list[Batch] | None,
+) -> Trained:
     module = ForecastModule(model, training, seed=seed)
     state = next((c.read() for c in trainer.callbacks if isinstance(c, Checkpoints)), None)  # type: ignore[attr-defined]
     if state is not None:

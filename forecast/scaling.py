@@ -29,7 +29,7 @@ class Scaler(nn.Module):
     ----------
     transform : {"none", "log", "box_cox"}
         Applied first; log and Box-Cox take positive series, and make the point forecast a median. The
-        exponent of Box-Cox is the one of greatest likelihood over the training span, one for all series;
+        exponent of Box-Cox is the one of greatest likelihood over the training span, one a target for all series;
         values are divided by their geometric mean first, so that no unit is too large or too small for it.
     """
 
@@ -41,33 +41,43 @@ class Scaler(nn.Module):
         if transform not in ("none", "log", "box_cox"):
             raise ValueError(f"transform is none, log or box_cox, got {transform!r}.")
         self.transform = transform
-        self.register_buffer("exponent", torch.zeros((), dtype=torch.float64))
-        self.register_buffer("middle", torch.zeros((), dtype=torch.float64))  # log of the geometric mean
+        self._make_room(1)
 
     def prepare(self, sizes: Sizes) -> None:
         """Make room for what `fit` learns."""
+        self._make_room(sizes.targets)
 
-    def fit(self, panel: Panel) -> None:
-        """Learn from the training span, whose series are numbered from 1 in the panel's order."""
+    def _make_room(self, targets: int) -> None:
+        self.register_buffer("exponent", torch.zeros(targets, dtype=torch.float64))
+        self.register_buffer("middle", torch.zeros(targets, dtype=torch.float64))  # log of the geometric mean
+
+    def fit(self, panel: Panel, numbers: np.ndarray | None = None) -> None:
+        """Learn from the training span, whose series have `numbers` (n,): from 1 in its order by default."""
         self.check(panel)
         if self.transform == "box_cox":
-            logs = np.log(panel.target[np.isfinite(panel.target)])
-            self.middle.fill_(float(logs.mean()))
-            if logs.std() > TINY:  # of a constant every exponent is as likely
-                values, exponents = np.exp(logs - logs.mean()), np.linspace(-1, 2, 31)
-                likelihood = [float(boxcox_llf(exponent, values)) for exponent in exponents]
-                self.exponent.fill_(float(exponents[int(np.argmax(likelihood))]))
+            for channel, values in enumerate(panel.target.T):
+                self._fit_channel(channel, np.log(values[np.isfinite(values)]))
+
+    def _fit_channel(self, channel: int, logs: np.ndarray) -> None:
+        if not len(logs):
+            return
+        self.middle[channel] = float(logs.mean())
+        if logs.std() > TINY:  # of a constant every exponent is as likely
+            values, exponents = np.exp(logs - logs.mean()), np.linspace(-1, 2, 31)
+            likelihood = [float(boxcox_llf(exponent, values)) for exponent in exponents]
+            self.exponent[channel] = float(exponents[int(np.argmax(likelihood))])
 
     def check(self, panel: Panel) -> None:
         """Refuse what the transform is not defined for."""
         if self.transform == "none" or not (panel.target <= 0).any():
             return
-        step = int((panel.target <= 0).argmax())
+        step, channel = np.argwhere(panel.target <= 0)[0]
         series = int(np.searchsorted(panel.offsets, step, side="right")) - 1
         name, within = panel.ids[series], step - panel.offsets[series]
         raise DataError(
-            f"series {name!r} has {panel.target[step]:g} in step {within}; the {self.transform} transform "
-            "takes positive values only. Choose a scaling without it."
+            f"series {name!r} has {panel.target[step, channel]:g} in step {within} of column "
+            f"{panel.columns.targets[channel]!r}; the {self.transform} transform takes positive values only. "
+            "Choose a scaling without it."
         )
 
     def forward(self, inputs: Inputs) -> tuple[Inputs, Affine]:
@@ -93,25 +103,24 @@ class Scaler(nn.Module):
         return outcome._replace(target=self.transformed(outcome.target))
 
     def transformed(self, values: Tensor) -> Tensor:
-        """Apply the transform; what it makes of the placeholders of unobserved steps is to be masked."""
+        """Apply the transform to (..., C); what it makes of the placeholders of unobserved steps is to be masked."""
         if self.transform == "none":
             return values
-        logs = values.clamp(min=torch.finfo(values.dtype).tiny).log() - self.middle.to(values.dtype)
-        if self.transform == "log" or self.exponent == 0:
-            return logs
+        exponent, logs = self.exponent, values.clamp(min=torch.finfo(values.dtype).tiny).log()
+        logs = logs - self.middle.to(values.dtype)
         # Placeholders of 0 stay finite under negative exponents: a mask does not take infinity back.
-        return torch.expm1((self.exponent * logs).clamp(max=700)) / self.exponent
+        powers = torch.expm1((exponent * logs).clamp(max=700)) / torch.where(exponent == 0, 1.0, exponent)
+        return torch.where(exponent == 0, logs, powers)
 
     def restored(self, values: Tensor) -> Tensor:
-        """Undo the transform; monotone, so that quantiles stay quantiles."""
+        """Undo the transform of (..., C, Q); monotone, so that quantiles stay quantiles."""
         if self.transform == "none":
             return values
-        middle = self.middle.to(values.dtype)
-        if self.transform == "log" or self.exponent == 0:
-            return (values + middle).exp()
+        exponent, middle = self.exponent[:, None], self.middle[:, None].to(values.dtype)
         # A Box-Cox axis ends where the value reaches 0 or infinity; beyond lies the nearest that exists.
-        base = (self.exponent * values).clamp(min=-1 + 1e-9)
-        return (torch.log1p(base) / self.exponent + middle).exp()
+        base = (exponent * values).clamp(min=-1 + 1e-9)
+        logs = torch.where(exponent == 0, values, torch.log1p(base) / torch.where(exponent == 0, 1.0, exponent))
+        return (logs + middle).exp()
 
 
 class WindowScaler(Scaler):
@@ -154,15 +163,17 @@ class SeriesScaler(Scaler):
         self.register_buffer("loc", torch.full(shape, float("nan"), dtype=torch.float64))
         self.register_buffer("scale", torch.ones(shape, dtype=torch.float64))
 
-    def fit(self, panel: Panel) -> None:
+    def fit(self, panel: Panel, numbers: np.ndarray | None = None) -> None:
         """Take mean and deviation of each series' training span."""
-        super().fit(panel)
-        for number in range(len(panel.ids)):
-            values = torch.as_tensor(panel.series(number))
-            values = self.transformed(values[~values.isnan()])
-            if len(values):
-                self.loc[number + 1] = mean = values.mean()
-                self.scale[number + 1] = _floored(values.std(correction=0), mean)
+        super().fit(panel, numbers)
+        for place, number in enumerate(np.arange(1, len(panel.ids) + 1) if numbers is None else numbers):
+            values = torch.as_tensor(panel.series(place))
+            transformed = self.transformed(values)
+            for channel, seen in enumerate(~values.isnan().T):
+                if seen.any():
+                    known = transformed[seen, channel]
+                    self.loc[number, channel] = mean = known.mean()
+                    self.scale[number, channel] = _floored(known.std(correction=0), mean)
 
     def affine(self, inputs: Inputs) -> Affine:
         """Return the statistics of each window's series: (B, 1, C)."""

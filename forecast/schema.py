@@ -11,9 +11,12 @@ from omegaconf import MISSING
 from forecast.data.columns import Columns
 from forecast.training import Training
 
+# What a table means stands beside its path; the roles of its columns are a group of their own.
+MEANING = ("joint", "calendar", "holidays", "minimum", "unit")
 # Hydra sets one role after another, which a frozen record does not allow: the same fields, not frozen.
-_TYPES = get_type_hints(Columns)
-Roles: Any = make_dataclass("Roles", [(role.name, _TYPES[role.name], role.default) for role in fields(Columns)])
+_TYPES = {**get_type_hints(Columns), "target": Any}  # one name or a list
+_ROLES = [role for role in fields(Columns) if role.name not in MEANING]
+Roles: Any = make_dataclass("Roles", [(role.name, _TYPES[role.name], role.default) for role in _ROLES])
 
 
 @dataclass
@@ -32,6 +35,7 @@ class Data:
 
     ``path`` is the user's own file, ``ships`` a file of the folder data/, ``made`` the generator of sales:
     the first given counts. ``mase_season`` is the period of MASE's scale where it is not that of the models.
+    ``joint`` to ``unit`` are those of `Columns`; ``minimum`` and ``unit`` may also map columns to theirs.
     """
 
     name: str = "table"
@@ -43,25 +47,32 @@ class Data:
     seasonality: int | None = None
     mase_season: int | None = None
     horizon: int | None = None
-    unit: str = ""
+    joint: bool = True
+    calendar: Any = "auto"
+    holidays: str | None = None
+    minimum: Any = None
+    unit: Any = ""
 
 
 @dataclass
-class Test:
-    """What is held back for the score.
+class Members:
+    """What several networks forecast together.
 
-    ``windows`` horizons follow one another at the end of the span; ``split`` is calendar or series_end, by
-    default calendar for timestamps and series_end for whole numbers; ``baselines`` have the same origins.
+    ``members`` are names in conf/model, empty for the model chosen; each is trained with ``seeds`` seeds. The
+    other settings are those of `Ensemble`.
     """
 
-    windows: int = 3
-    split: str | None = None
-    baselines: list[str] = field(default_factory=lambda: ["naive", "seasonal_naive", "drift", "naive2", "ridge"])
+    members: list[str] = field(default_factory=list)
+    seeds: int = 1
+    combine: str = "median"
+    weights: Any = None
+    validation: int = 1
+    processes: int = 1
 
 
 @dataclass
-class TrainJob:
-    """Settings of ``forecast train``."""
+class Learning:
+    """What every job that trains has in common."""
 
     data: Data = field(default_factory=Data)
     model: Any = MISSING
@@ -69,22 +80,72 @@ class TrainJob:
     scaling: Any = MISSING
     optimizer: Any = MISSING
     accelerator: Any = MISSING
-    logger: Any = MISSING
     horizon: int | None = None
     context_length: int | None = None
     training: Training = field(default_factory=Training)
-    test: Test = field(default_factory=Test)
-    final: bool = True
+    ensemble: Members = field(default_factory=Members)
     seed: int = 0
     progress: bool = True
 
 
 @dataclass
+class Compared:
+    """How held-back windows are laid, and the simple methods beside the network.
+
+    ``split`` is calendar or series_end, by default calendar for timestamps and series_end for whole numbers;
+    ``baselines`` have the same origins.
+    """
+
+    split: str | None = None
+    baselines: list[str] = field(default_factory=lambda: ["naive", "seasonal_naive", "drift", "naive2", "ridge"])
+
+
+@dataclass
+class Test(Compared):
+    """What is held back for the score: ``windows`` horizons that follow one another at the end of the span."""
+
+    windows: int = 3
+
+
+@dataclass
+class Folds(Compared):
+    """The origins of a backtest.
+
+    ``folds`` origins lie ``step`` steps apart, by default a horizon, and the last one horizon before the end.
+    ``refit`` trains anew at every origin (true), at every so many (a number), or once before the first (false).
+    """
+
+    folds: int = 5
+    step: int | None = None
+    refit: Any = False
+
+
+@dataclass
+class TrainJob(Learning):
+    """Settings of ``forecast train``."""
+
+    logger: Any = MISSING
+    warm_start: str | None = None
+    test: Test = field(default_factory=Test)
+    final: bool = True
+
+
+@dataclass
+class BacktestJob(Learning):
+    """Settings of ``forecast backtest``."""
+
+    backtest: Folds = field(default_factory=Folds)
+
+
+@dataclass
 class NewData:
-    """The table to forecast from; its columns are those of the training."""
+    """The table to forecast from; its columns are those of the training.
+
+    ``future`` is a table of known covariates, or one for each scenario by its name.
+    """
 
     path: str | None = None
-    future: str | None = None
+    future: Any = None
 
 
 @dataclass
@@ -97,7 +158,7 @@ class PredictJob:
     accelerator: Any = MISSING
 
 
-JOBS = {"train": TrainJob, "predict": PredictJob}
+JOBS = {"train": TrainJob, "predict": PredictJob, "backtest": BacktestJob}
 
 
 def register() -> None:

@@ -1,4 +1,4 @@
-"""What a sweep (``forecast train -m``) found: one table over its runs."""
+"""What a sweep (``forecast train -m``, ``forecast backtest -m``) found: one table over its runs."""
 
 from __future__ import annotations
 

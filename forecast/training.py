@@ -18,8 +18,8 @@ class Training:
 
     Parameters
     ----------
-    steps : int
-        Optimiser steps; with `validation` the most there are.
+    steps : int, optional
+        Optimiser steps; with `validation` the most there are. By default 100 to 400, by the size of the table.
     batch_size : int
         Windows a step.
     learning_rate : float or "find"
@@ -38,11 +38,13 @@ class Training:
         After early stopping, train as many steps as were best on everything.
     weight_averaging : float
         Decay of an exponential moving average of the weights, such as 0.99; 0 averages nothing.
+    freeze : sequence of str
+        Parts of the network that stay as they are, such as "recurrent" or "features"; for fine-tuning.
     checkpoint_every : int
         Steps between two checkpoints, where the fit has a folder for them; 0 writes none.
     """
 
-    steps: int = 400
+    steps: Any = None
     batch_size: int = 128
     learning_rate: Any = 0.005
     schedule: str = "one_cycle"
@@ -53,16 +55,21 @@ class Training:
     patience: int = 5
     refit: bool = True
     weight_averaging: float = 0.0
+    freeze: Any = ()
     checkpoint_every: int = 200
 
     def check(self) -> None:
         """Refuse settings that make no sense, by name."""
         for name, least in LEAST.items():
             value = getattr(self, name)
+            if name == "steps" and value is None:
+                continue
             if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
                 raise ConfigError(f"training.{name} is a whole number of {least} or more, got {value!r}.")
         if self.learning_rate != "find" and not (_is_number(self.learning_rate) and self.learning_rate > 0):
             raise ConfigError(f"training.learning_rate is above 0, or 'find'; got {self.learning_rate!r}.")
+        if isinstance(self.freeze, str) or not all(isinstance(part, str) for part in self.freeze):
+            raise ConfigError(f"training.freeze is a list of names, got {self.freeze!r}. Write [{self.freeze}].")
         if self.schedule not in SCHEDULES:
             raise ConfigError(unknown_name("training.schedule", self.schedule, SCHEDULES))
         if not _is_number(self.gradient_clip) or self.gradient_clip < 0:

@@ -1,10 +1,14 @@
-"""The one helper that runs the command line inside the process of the tests."""
+"""Helpers that run the command line inside the process of the tests, and look at what it wrote."""
 
 from __future__ import annotations
 
+import io
 import logging
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from hydra.core.global_hydra import GlobalHydra
@@ -35,3 +39,19 @@ def forecast(*words: str) -> int:
             signal.signal(signal.SIGINT, interrupt)
             GlobalHydra.instance().clear()
     return 0
+
+
+def files_in(folder: Path) -> set[str]:
+    """Return the paths of all files below a folder."""
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+@contextmanager
+def streams_in(folder: Path) -> Iterator[tuple[io.StringIO, io.StringIO]]:
+    """Work in a folder, and give what the terminal is told, for a fixture that outlives one test's capture."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(sys, "stdout", out)
+        patch.setattr(sys, "stderr", err)
+        yield out, err

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 from forecast.evaluation import metrics
-from forecast.evaluation.baselines import BASELINES, Drift, Naive, Naive2, Prediction, Ridge, SeasonalNaive
+from forecast.evaluation.baselines import BASELINES
+from forecast.evaluation.histories import Prediction
+from forecast.evaluation.local import Drift, Naive, Naive2, SeasonalNaive
+from forecast.evaluation.ridge import Ridge
 
 NAN = np.nan
 

@@ -12,9 +12,10 @@ import torch
 from command import TINY, forecast
 from frames import made_frame
 
-from forecast import jobs
+from forecast import cli, jobs, schema
 from forecast.config import names
 from forecast.errors import ConfigError
+from forecast.jobs.settings import plain
 
 
 @pytest.fixture(autouse=True)
@@ -26,14 +27,14 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def settled(monkeypatch: pytest.MonkeyPatch) -> dict:
     """The settings that the job train would have run with."""
     seen: dict = {}
-    monkeypatch.setitem(jobs.JOBS, "train", lambda config: seen.update(jobs._plain(config), argv=list(sys.argv)))
+    monkeypatch.setitem(jobs.JOBS, "train", lambda config: seen.update(plain(config), argv=list(sys.argv)))
     return seen
 
 
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("trian", "there is no job 'trian'. Choose one of: train, predict."),
+        ("trian", "there is no job 'trian'. Choose one of: train, backtest, predict."),
         ("train model=gruu", "there is no model 'gruu'. Choose one of: gru, bigru, "),
         ("train data=stcks", "there is no data 'stcks'. Choose one of: stocks, "),
         ("train data=[sales,stcks]", "there is no data 'stcks'. Choose one of: stocks, "),
@@ -78,6 +79,39 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> dict:
         ("train model._target_=os.system", "'os.system' is no model of forecast.networks"),
         ("train resume=none", "there is no run in 'none'"),
         ("train resume=none horizon=3", "'horizon=3' cannot be added"),
+        ("train resume=half", "there is no run in 'half'"),
+        ("train resume=back", "forecast backtest wrote 'back', not train. Write: forecast backtest resume=back"),
+        ("train data.columns.target=[sales,ny]", "there is no column 'ny'"),
+        ("train data.columns.target=[]", "columns.target names no column"),
+        ("train data.columns.target=3", "columns.target is a name or a list of names, got 3"),
+        ("train data.minimum=low", "data.minimum is of kind float, got 'low'."),
+        ("train data.minimum=5", "below the minimum of 5"),
+        ("train data.unit=[a,b]", "unit has 2 entries for 1 targets"),
+        ("train data=weather data.unit=[a,b]", "data.unit holds names with values here, got a list."),
+        ("train ensemble.members=[gru,lstn]", "there is no model 'lstn'. Choose one of: lstm, "),
+        ("train ensemble.members=[gru,gru]", "ensemble.members names 'gru' twice"),
+        ("train ensemble.members=[rnn] model=gru", "model=gru is not among ensemble.members=['rnn']"),
+        ("train ensemble.members=gru", "ensemble.members is a list, got 'gru'. Write 'ensemble.members=[gru]'."),
+        ("train ensemble.seeds=0", "ensemble.seeds is a whole number of 1 or more, got 0."),
+        ("train ensemble.seeds=2 ensemble.combine=men", "there is no combination 'men'. Choose one of: mean, median."),
+        ("train ensemble.seeds=2 ensemble.weights=[1]", "weights"),
+        ("train training.freeze=recurrent", "training.freeze is a list of names, got 'recurrent'"),
+        ("train training.freeze=[recurent]", "no part of the network to freeze 'recurent'. Choose one of: recurrent"),
+        ("train warm_start=none", "there is no saved forecaster in 'none'"),
+        ("backtest horizon=0", "horizon is a whole number of 1 or more, got 0."),
+        ("backtest data=table", "horizon is not set"),
+        ("backtest backtest.fold=3", "there is no setting 'backtest.fold'. Choose one of: backtest.folds, "),
+        ("backtest backtest.folds=0", "folds is a whole number of 1 or more, got 0."),
+        ("backtest backtest.folds=100", "lower folds, step or the horizon"),
+        ("backtest backtest.step=0", "step is a whole number of 1 or more, got 0."),
+        ("backtest backtest.refit=often", "refit is False, True, or every how many folds"),
+        ("backtest backtest.split=random", "split is calendar or series_end, got 'random'."),
+        ("backtest backtest.baselines=[naiv]", "there is no baseline 'naiv'. Choose one of: naive, "),
+        ("backtest test.windows=3", "there is no setting 'test.windows'. Choose one of: backtest.folds, "),
+        ("backtest data.path=none.csv horizon=3", "there is no file 'none.csv'"),
+        ("backtest resume=none", "there is no run in 'none'"),
+        ("backtest resume=none backtest.folds=3", "'backtest.folds=3' cannot be added"),
+        ("predict run=. data.path=my.csv data.future={a:b", "cannot be read as NAME=VALUE"),
         ("predict", "run is not set. Add run=VALUE."),
         ("predict run=none data.path=my.csv", "there is no saved forecaster in 'none'"),
         ("predict run=none", "there is no saved forecaster in 'none'"),
@@ -90,6 +124,10 @@ def test_what_makes_no_sense_ends_in_one_message(
 ) -> None:
     (tmp_path / "empty.csv").write_text("unique_id,ds,y\n")
     made_frame().assign(note="warm").rename(columns={"y": "price"}).to_csv("my.csv", index=False)
+    for run in ("half", "back"):
+        (tmp_path / run / ".hydra").mkdir(parents=True)
+        (tmp_path / run / ".hydra" / "overrides.yaml").write_text("[]")
+    (tmp_path / "back" / ".hydra" / "hydra.yaml").write_text("hydra: {job: {config_name: backtest}}")
     assert forecast(*line.split()) == 2
     written = capfd.readouterr().err
     assert written.startswith("forecast: ") and written.count("forecast: ") == 1
@@ -126,6 +164,17 @@ def test_help_needs_no_other_library() -> None:
     assert out.endswith("set()\n")
 
 
+@pytest.mark.parametrize("job", cli.RESUMED)
+def test_the_help_of_a_job_that_trains_tells_what_is_not_in_its_settings(
+    job: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert forecast(job, "--help") == 0
+    head = capsys.readouterr().out.split("All settings")[0]
+    told = {"train": ("warm_start=FOLDER", "again from the saved run"), "backtest": ("backtest.refit=true",)}
+    for words in (f"forecast {job} ", "resume=FOLDER", *told[job]):
+        assert words in head
+
+
 @pytest.mark.parametrize("words", [(), ("help",), ("-h",)])
 def test_help_has_three_spellings(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     assert forecast(*words) == 0
@@ -158,6 +207,10 @@ def test_the_help_of_a_job_lists_its_groups_and_creates_nothing(
         assert f"{group}: {', '.join(names(group))}" in written
     assert "batch_size: 128" in written
     assert not list(tmp_path.iterdir())
+
+
+def test_every_job_has_its_settings_and_its_word() -> None:
+    assert set(cli.JOBS) == set(jobs.JOBS) == set(schema.JOBS)
 
 
 def test_a_path_alone_is_a_table_without_roles(settled: dict) -> None:

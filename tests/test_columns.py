@@ -19,6 +19,26 @@ def test_lists_become_tuples_and_come_back_as_lists() -> None:
     assert columns.as_dict()["known"] == ["b", "c"]
 
 
+def test_one_target_or_several_are_read_alike() -> None:
+    assert Columns(target="a").targets == Columns(target=["a"]).targets == ("a",)
+    several = Columns(target=["a", "b"], unit=["m", "s"])
+    assert (several.targets, several.units) == (("a", "b"), ("m", "s"))
+    assert Columns(target=["a", "b"], unit="m").units == ("m", "m")
+
+
+def test_a_minimum_is_one_for_all_or_one_for_each_target() -> None:
+    assert Columns().minima == (None,)
+    assert Columns(target=["a", "b"], minimum=0).minima == (0.0, 0.0)
+    several = Columns(target=["a", "b"], minimum=[None, 1])
+    assert several.minima == (None, 1.0) and Columns(**several.as_dict()) == several
+
+
+def test_a_calendar_is_auto_none_or_names() -> None:
+    assert Columns().calendar == "auto"
+    assert Columns(calendar=None).calendar == Columns(calendar=[]).calendar == ()
+    assert Columns(calendar="day_of_week").calendar == Columns(calendar=["day_of_week"]).calendar == ("day_of_week",)
+
+
 def test_a_target_may_have_any_name() -> None:
     assert Columns(target="forecast").target == "forecast"
 
@@ -26,7 +46,18 @@ def test_a_target_may_have_any_name() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"target": ["a", "b"]}, "Several targets in one table are several series"),
+        ({"target": []}, "columns.target names no column"),
+        ({"target": ["a", 1]}, "a name or a list of names"),
+        ({"target": ["a", "a"]}, "column 'a' has two roles"),
+        ({"target": ["a", "b"], "past": ["b"]}, "column 'b' has two roles"),
+        ({"target": ["a", "b"], "wide": True}, "a wide table has one target"),
+        ({"target": ["a", "b"], "unit": ["m"]}, "unit has 1 entries for 2 targets"),
+        ({"minimum": "zero"}, "minimum is a number, got 'zero'"),
+        ({"minimum": float("nan")}, "minimum is a number, got nan"),
+        ({"holidays": False}, "holidays is a country such as 'US' or 'US-CA', got False. In YAML quote 'NO'"),
+        ({"target": ["a", "b"], "minimum": [0.0]}, "minimum has 1 entries for 2 targets"),
+        ({"target": ["a", "b"], "minimum": [0.0, "none"]}, "minimum is a number, got 'none'"),
+        ({"calendar": 3}, "calendar is auto, or a list of names, got 3"),
         ({"known": "price"}, r"Write \[price\]"),
         ({"past": None}, r"Write \[\] for none"),
         ({"static": [1]}, "list of names"),

@@ -19,7 +19,10 @@ from omegaconf import OmegaConf
 
 from forecast import Columns, Forecaster, Training, make_sales
 from forecast.config import TARGET, conf_folder, names, read
-from forecast.schema import JOBS, Made, Roles, TrainJob, register
+from forecast.ensemble import Ensemble
+from forecast.evaluation.backtest import backtest
+from forecast.jobs.settings import columns_of
+from forecast.schema import JOBS, MEANING, Data, Folds, Made, Members, Roles, TrainJob, register
 
 GROUPS = ("data", "model", "loss", "scaling", "optimizer", "accelerator", "logger", "experiment")
 READ_BY_PYTHON = ("model", "loss", "scaling", "optimizer", "accelerator")
@@ -37,7 +40,7 @@ def _hydra() -> Iterator[None]:
 def test_every_group_is_tested() -> None:
     there = {path.name for path in conf_folder().iterdir() if path.is_dir()} - {"hydra"}
     assert there == set(GROUPS)
-    assert {path.stem for path in conf_folder().glob("*.yaml")} == set(JOBS)
+    assert {path.stem for path in conf_folder().glob("*.yaml")} == {*JOBS, "learning"}
 
 
 @pytest.mark.parametrize(("group", "name"), CHOICES)
@@ -68,11 +71,67 @@ def test_defaults_are_those_of_the_records() -> None:
     optimizer = settings["training"].pop("optimizer")
     defaults = Training().get_params()
     assert optimizer == read("optimizer", defaults.pop("optimizer"))
-    assert settings["training"] == defaults
-    own = {name: list(value) if isinstance(value, tuple) else value for name, value in _columns().items()}
-    assert _composed("data=table", "horizon=1")["data"]["columns"] == own
+    assert settings["training"] == {name: _plain(value) for name, value in defaults.items()}
     assert TrainJob().training == Training()
-    assert [role.name for role in fields(Roles)] == [role.name for role in fields(Columns)]
+    data = _composed("data=table", "horizon=1")["data"]
+    assert data["columns"] == {role.name: _plain(getattr(Columns(), role.name)) for role in fields(Roles)}
+    assert {name: data[name] for name in MEANING} == {name: _plain(getattr(Columns(), name)) for name in MEANING}
+
+
+def test_every_field_of_columns_is_a_setting_once() -> None:
+    roles, data = [role.name for role in fields(Roles)], [setting.name for setting in fields(Data)]
+    assert [*roles, *MEANING] == [field.name for field in fields(Columns)]
+    assert set(MEANING) <= set(data) and not set(MEANING) & set(roles)
+
+
+def test_jobs_that_train_share_their_settings() -> None:
+    train, other = _composed(), _composed(job="backtest")
+    own = {"backtest"}, {"logger", "warm_start", "test", "final"}
+    assert (other.keys() - train.keys(), train.keys() - other.keys()) == own
+    assert all(train[name] == other[name] for name in train.keys() & other.keys())
+
+
+def test_defaults_are_those_of_backtest_and_ensemble() -> None:
+    python = {name: given.default for name, given in inspect.signature(backtest).parameters.items()}
+    plan = _composed(job="backtest")["backtest"]
+    assert plan.keys() == {setting.name for setting in fields(Folds)}
+    assert plan == {name: _plain(python[name]) for name in plan}
+    python = {name: given.default for name, given in inspect.signature(Ensemble).parameters.items()}
+    together = _composed()["ensemble"]
+    assert together == {setting.name: together[setting.name] for setting in fields(Members)}
+    assert {name: together[name] for name in python if name != "members"} == {
+        name: value for name, value in python.items() if name != "members"
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "units"),
+    [
+        ((), ("°C",)),
+        (("data.columns.target=wind",), ("m/s",)),
+        (("data.columns.target=[wind,temp_max]",), ("m/s", "°C")),
+        (("data.columns.target=[wind,weather]",), ("m/s", "")),
+        (("data.unit=any",), ("any",)),
+        (("data=weather_joint",), ("°C", "°C", "m/s", "mm")),
+        (("data=weather_joint", "data.unit=any"), ("any",) * 4),
+    ],
+)
+def test_units_belong_to_their_columns(words: tuple[str, ...], units: tuple[str, ...]) -> None:
+    assert columns_of(_composed("data=weather", *words)["data"]).units == units
+
+
+@pytest.mark.parametrize(
+    ("word", "names"),
+    [
+        ("data.calendar=auto", "auto"),
+        ("data.calendar=null", ()),
+        ("data.calendar=[]", ()),
+        ("data.calendar=month", ("month",)),
+        ("data.calendar=[month,weekday]", ("month", "weekday")),
+    ],
+)
+def test_calendar_features_are_a_word_a_list_or_none(word: str, names: str | tuple[str, ...]) -> None:
+    assert columns_of(_composed(word)["data"]).calendar == names
 
 
 def test_defaults_are_those_of_forecaster() -> None:
@@ -118,17 +177,17 @@ def test_run_folders_have_no_equals_sign_and_nothing_changes_the_folder(job: str
     assert hydra.job.chdir is False
 
 
-def _composed(*overrides: str, folder: Path | None = None) -> dict[str, Any]:
-    return deepcopy(_composed_once(overrides, folder))
+def _composed(*overrides: str, folder: Path | None = None, job: str = "train") -> dict[str, Any]:
+    return deepcopy(_composed_once(overrides, folder, job))
 
 
 @cache
-def _composed_once(overrides: tuple[str, ...], folder: Path | None) -> dict[str, Any]:
+def _composed_once(overrides: tuple[str, ...], folder: Path | None, job: str) -> dict[str, Any]:
     with initialize_config_dir(str(folder or conf_folder()), version_base="1.3"):
-        settings = OmegaConf.to_container(compose("train", list(overrides)), resolve=True)
+        settings = OmegaConf.to_container(compose(job, list(overrides)), resolve=True)
     assert isinstance(settings, dict)
     return settings
 
 
-def _columns() -> dict[str, Any]:
-    return {role.name: getattr(Columns(), role.name) for role in fields(Columns)}
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

@@ -95,7 +95,14 @@ def test_fit_returns_itself_and_leaves_its_parameters(fitted: Forecaster) -> Non
     learned = set(vars(forecaster)) - set(before)
     assert learned and all(name.endswith("_") for name in learned)
     assert (forecaster.seasonality_, forecaster.freq_) == (7, "1D")
-    assert forecaster.context_length_ == 16
+    assert forecaster.context_length_ == 21
+
+
+@pytest.mark.parametrize(("rows", "horizon", "steps"), [(60, 6, 100), (6000, 6, 400), (1000, 4, 200)])
+def test_training_steps_follow_the_size_of_the_table(rows: int, horizon: int, steps: int) -> None:
+    forecaster = Forecaster("linear", horizon=horizon, context_length=8, progress=False)
+    assert len(forecaster.fit(made_frame(rows=rows)).history_) == steps
+    assert forecaster.training is None
 
 
 def test_fit_and_predict_leave_the_table_of_the_caller() -> None:
@@ -251,10 +258,12 @@ def test_known_covariates_that_are_missing_are_named(with_covariates: tuple, mis
     forecaster, history, future = with_covariates
     future = future.copy()
     if missing == "all":
-        with pytest.raises(DataError, match=r"'price'.*'s0'.*2024-02-27.*future"):
+        with pytest.raises(
+            DataError, match=r"(?s)'price' is not given for 6 rows.*future.*'s0' at 2024-02-27.*'s1' at 2024-02-29"
+        ):
             forecaster.predict(history)
     elif missing == "one row":
-        with pytest.raises(DataError, match=r"'price'.*'s1'.*2024-02-29"):
+        with pytest.raises(DataError, match=r"(?s)'price' is not given for 1 row.*'s1' at 2024-02-29"):
             forecaster.predict(history, future=future.iloc[:-1])
     else:
         future.iloc[4, future.columns.get_loc("promo")] = None

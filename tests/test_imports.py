@@ -20,14 +20,17 @@ FLOORS = (
     ("forecast.jobs",),
     ("forecast.report",),
     ("forecast.evaluation",),
+    ("forecast.ensemble",),
+    ("forecast.members", "forecast.combination"),
     ("forecast.forecaster",),
+    ("forecast.predictor",),
     ("forecast.artifact", "forecast.module", "forecast.progress"),
     ("forecast.model", "forecast.checkpoint"),
     ("forecast.networks", "forecast.losses", "forecast.scaling", "forecast.frames"),
     ("forecast.data",),
     ("forecast.schema",),
     ("forecast.config", "forecast.training"),
-    ("forecast.batch", "forecast.data.columns", "forecast.files"),
+    ("forecast.batch", "forecast.data.columns", "forecast.files", "forecast.folders"),
     ("forecast.errors",),
 )
 FLOOR = {entry: -level for level, entries in enumerate(FLOORS) for entry in entries}

@@ -36,7 +36,7 @@ def test_what_comes_after_an_origin_changes_no_bit_of_its_forecast(model: str, s
         later[offset : offset + end] = False
     poisoned = replace(
         panel,
-        target=np.where(later, poison(panel.target, random), panel.target),
+        target=np.where(later[:, None], poison(panel.target, random), panel.target),
         past=tuple(_poisoned(covariate, later, poison, random) for covariate in panel.past),
     )
     series = np.arange(2)

@@ -172,15 +172,43 @@ def test_until_leaves_out_series_without_an_observation() -> None:
         panel.until(np.array([0, 6, 0]))
 
 
-def test_a_known_covariate_needs_a_row_for_every_step() -> None:
+def test_steps_without_a_row_have_no_known_covariates() -> None:
     frame = made_frame(rows=10, covariates=True).drop(index=[13, 14])
-    with pytest.raises(DataError, match="known covariate 'price' .* 's1' .* 2024-01-03 .* and 2024-01-06 .*2 steps"):
+    panel = Panel.from_frame(frame, ROLES)
+    assert panel.absent == 2
+    price, promo = panel.known
+    np.testing.assert_array_equal(np.flatnonzero(np.isnan(price.values)), [13, 14])
+    np.testing.assert_array_equal(np.flatnonzero(promo.values < 0), [13, 14])
+    assert np.isnan(panel.target[13:15]).all()
+
+
+def test_an_empty_cell_of_a_known_covariate_is_refused() -> None:
+    frame = made_frame(rows=10, covariates=True)
+    frame.loc[13, "price"] = np.nan
+    with pytest.raises(DataError, match="known covariate 'price' is empty in series 's1' at 2024-01-04"):
         Panel.from_frame(frame, ROLES)
-    future = frame.groupby("unique_id").tail(1).assign(ds=pd.Timestamp("2024-01-12"))
-    with pytest.raises(DataError, match="known covariate 'price' .* 's0' .* 2024-01-10 .* and 2024-01-12 "):
-        Panel.from_frame(frame[frame["unique_id"] == "s0"], ROLES, future=future[future["unique_id"] == "s0"])
-    assert len(Panel.from_frame(frame, replace(ROLES, gaps="rows")).target) == 18
-    assert Panel.from_frame(frame, _roles("mask")).absent == 2
+
+
+def test_several_targets_lie_side_by_side() -> None:
+    frame = made_frame(rows=10).assign(z=lambda table: table["y"] * 100)
+    frame.loc[[2, 15], "z"] = np.nan
+    frame = frame.drop(index=[4]).sample(frac=1, random_state=0)
+    panel = Panel.from_frame(frame, Columns(target=("y", "z")))
+    one, other = (Panel.from_frame(frame, Columns(target=name)) for name in ("y", "z"))
+    np.testing.assert_array_equal(panel.target, np.hstack([one.target, other.target]))
+    every = np.array([0, 1])
+    seen = panel.observed_targets(every, np.array([2, 2]), np.array([3, 3]))
+    s0 = list(panel.ids).index("s0")
+    assert seen[s0].tolist() == [True, False] and seen[1 - s0].tolist() == [True, True]
+    assert panel.observed(every, np.array([4, 4]), np.array([5, 5])).tolist() == [number != s0 for number in (0, 1)]
+
+
+def test_a_value_below_the_minimum_is_refused_by_name() -> None:
+    frame = made_frame(rows=10).sample(frac=1, random_state=1)
+    frame.loc[[13, 15], "y"] = -0.5
+    with pytest.raises(DataError, match="'s1' has -0.5 at 2024-01-04 .* column 'y', below the minimum of 0 .2 such"):
+        Panel.from_frame(frame, Columns(minimum=0))
+    assert Panel.from_frame(frame, Columns(minimum=-0.5)).columns.minimum == -0.5
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,8 @@
-"""Figures show what the frames hold, and a report is one whole file that shows user text as text."""
+"""Figures of forecasts and folds show what the frames hold, and say what they leave out."""
 
 from __future__ import annotations
 
-import os
-import re
-from html.parser import HTMLParser
-from pathlib import Path
+from dataclasses import replace
 
 import matplotlib as mpl
 import numpy as np
@@ -14,17 +11,16 @@ import pytest
 from matplotlib import dates
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
-from matplotlib.text import Text
+from matplotlib.lines import Line2D
 
 from forecast.data.columns import Columns
 from forecast.report import style
-from forecast.report.figures import error_figure, forecast_figure, save, training_figure
-from forecast.report.page import write_page
+from forecast.report.figures import folds_figure, forecast_figure
 
 COLUMNS = Columns(id="shop", time="when", target="sold")
 HORIZON, LENGTH, CONTEXT = 6, 60, 12
 LEVELS = [0.1, 0.25, 0.3, 0.5, 0.7, 0.75, 0.9]
-PNG = b"\x89PNG\r\n\x1a\n"
+TARGETS = Columns(id="shop", time="when", target=("sold", "paid", "kept"), unit=("pieces", "", "kg"))
 
 
 def _times(*, start: int, count: int, kind: str = "dates") -> pd.Index:
@@ -73,6 +69,19 @@ def _legend(figure: Figure) -> list[str]:
     return [text.get_text() for text in legend.get_texts()]
 
 
+def _note(figure: Figure) -> str:
+    [legend] = figure.legends
+    return legend.get_title().get_text().replace("None", "")
+
+
+def _titles(figure: Figure) -> list[str]:
+    return [axis.get_title("left") for axis in figure.axes]
+
+
+def _lines(figure: Figure, label: str, *, panel: int = 0) -> list[Line2D]:
+    return [line for line in figure.axes[panel].lines if line.get_label() == label]
+
+
 def _bands(figure: Figure) -> dict[str, list[PolyCollection]]:
     bands: dict[str, list[PolyCollection]] = {}
     for band in figure.axes[0].collections:
@@ -82,8 +91,8 @@ def _bands(figure: Figure) -> dict[str, list[PolyCollection]]:
 
 
 def test_forecast_figure_names_everything_it_shows() -> None:
-    figure = _draw("Oslo", "Rome", unit="A$ and US$", title="Sales, monthly")
-    assert [axis.get_title("left") for axis in figure.axes] == ["Oslo", "Rome"]
+    figure = _draw("Oslo", "Rome", columns=replace(COLUMNS, unit="A$ and US$"), title="Sales, monthly")
+    assert _titles(figure) == ["Oslo", "Rome"]
     assert figure.get_supylabel() == "A$ and US$"
     assert figure.get_suptitle() == "Sales, monthly"
     assert set(_legend(figure)) == {
@@ -94,8 +103,8 @@ def test_forecast_figure_names_everything_it_shows() -> None:
 
 def test_first_four_series_are_drawn_unless_some_are_named() -> None:
     ids = ("a", "b", "c", "d", "e")
-    assert [axis.get_title("left") for axis in _draw(*ids).axes] == ["a", "b", "c", "d"]
-    assert [axis.get_title("left") for axis in _draw(*ids, series=["e", "b"]).axes] == ["e", "b"]
+    assert (_titles(_draw(*ids)), _note(_draw(*ids))) == (["a", "b", "c", "d"], "drawn: 4 of 5 series")
+    assert (_titles(_draw(*ids, series=["e", "b"])), _note(_draw(*ids, series=["e", "b"]))) == (["e", "b"], "")
     with pytest.raises(ValueError, match="1 to 4 series, got 5"):
         _draw(*ids, series=ids)
     with pytest.raises(ValueError, match="no series 'f'"):
@@ -213,53 +222,150 @@ def test_figures_leave_global_settings_alone() -> None:
     assert dict(mpl.rcParams) == before
 
 
-def test_training_figure_has_losses_on_a_log_axis_and_the_learning_rate_below() -> None:
-    steps = np.arange(1, 201)
-    history = pd.DataFrame({"step": steps, "train_loss": 1 / steps, "learning_rate": 1e-3})
-    history["valid_loss"] = np.where(steps % 50 == 0, np.abs(steps - 150) + 0.5, np.nan)
-    loss, rate = training_figure(history, unit="scaled").axes
-    assert (loss.get_yscale(), loss.get_ylabel()) == ("log", "loss (scaled)")
-    assert (rate.get_ylabel(), rate.get_xlabel()) == ("learning rate", "training step")
-    [_, valid] = [text.get_text() for text in loss.get_legend().get_texts()]
-    assert valid == "validation, lowest 0.5 at step 150"
-    [faint, bold, checks] = loss.lines
-    assert faint.get_alpha() < 0.5 and faint.get_linewidth() < bold.get_linewidth()
-    assert list(checks.get_xdata()) == [50, 100, 150, 200]
+def _by_target(frame: pd.DataFrame, *targets: str) -> pd.DataFrame:
+    """The same rows for each target, one target after the other, each 1,000 above the last."""
+    values = [name for name in frame if name == "forecast" or name == "y" or str(name).startswith("q")]
+    parts = [frame.assign(target=name, **(frame[values] + 1_000 * i)) for i, name in enumerate(targets)]
+    return pd.concat(parts, ignore_index=True)
 
 
-def test_training_figure_without_rate_or_with_negative_loss() -> None:
-    history = pd.DataFrame({"step": [1, 2, 3], "train_loss": [1.0, 0.0, -1.0]})
-    [loss] = training_figure(history).axes
-    assert (loss.get_yscale(), loss.get_xlabel()) == ("linear", "training step")
+def _wide_history(*ids: str) -> pd.DataFrame:
+    history = _history(*ids)
+    return history.assign(paid=history["sold"] + 1_000, kept=history["sold"] + 2_000)
 
 
-def _errors(ends: dict[str, float], *, horizon: int = HORIZON) -> pd.DataFrame:
-    return pd.concat(
-        pd.DataFrame({"model": m, "step": np.arange(1, horizon + 1), "mae": np.linspace(1, end, horizon)})
-        for m, end in ends.items()
-    )
+def _draw_targets(*ids: str, targets: tuple[str, ...] = TARGETS.targets, **arguments: object) -> Figure:
+    scored = _by_target(_scored(*ids), *targets)
+    settings = {"columns": TARGETS, "model": "gru", "context": CONTEXT} | arguments
+    return forecast_figure(_wide_history(*ids), scored, None, **settings)
 
 
-def test_labels_at_line_ends_never_overlap() -> None:
-    ends = {"gru": 5.0, "lstm": 5.001, "naive": 5.002, "drift": 1.0, "naive2": 1.001, "ridge": 5.003}
-    figure = error_figure(_errors(ends), unit="US$")
-    labels = sorted(figure.axes[0].texts, key=lambda text: text.get_position()[1])
-    assert [text.get_text() for text in labels] == sorted(ends, key=lambda name: ends[name])
+def test_all_targets_of_the_first_series_come_first_each_with_its_unit() -> None:
+    figure = _draw_targets("Oslo", "Rome")
+    assert _titles(figure) == ["Oslo \u00b7 sold", "Oslo \u00b7 paid", "Oslo \u00b7 kept", "Rome \u00b7 sold"]
+    assert [axis.get_ylabel() for axis in figure.axes] == ["pieces", "paid", "kg", "pieces"]
+    assert (figure.get_supylabel(), _note(figure)) == ("", "drawn: 4 of 6 pairs of series and target")
+    for panel, more in enumerate((0, 1_000, 2_000)):
+        [line] = _lines(figure, "gru", panel=panel)
+        np.testing.assert_array_equal(line.get_ydata(), 100 + more + np.arange(HORIZON))
+        [truth] = _lines(figure, "held-back truth", panel=panel)
+        assert min(truth.get_ydata()) >= 100 + more
+
+
+def test_one_series_is_titled_by_its_targets_and_named_series_show_all_of_theirs() -> None:
+    assert _titles(_draw_targets("Oslo")) == ["sold", "paid", "kept"]
+    figure = _draw_targets("Oslo", "Rome", series=["Rome"])
+    assert _titles(figure) == ["Rome \u00b7 sold", "Rome \u00b7 paid", "Rome \u00b7 kept"]
+    assert not _note(figure)
+
+
+def test_a_target_without_forecasts_has_no_panel() -> None:
+    assert _titles(_draw_targets("Oslo", targets=("sold", "kept"))) == ["sold", "kept"]
+    with pytest.raises(ValueError, match="3 targets have a column 'target'"):
+        forecast_figure(_wide_history("Oslo"), _scored("Oslo"), None, columns=TARGETS, model="gru", context=CONTEXT)
+
+
+def _scenarios(*names: object) -> pd.DataFrame:
+    parts = [_forecast("Oslo", start=LENGTH, shift=5.0 * i).assign(scenario=name) for i, name in enumerate(names)]
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_each_scenario_has_its_colour_and_its_interval() -> None:
+    future = _scenarios("price up", "as it is", 7)
+    figure = forecast_figure(_history("Oslo"), None, future, columns=COLUMNS, model="gru", context=CONTEXT)
+    names = ["price up", "as it is", "7"]
+    assert set(_legend(figure)) == {"history", "beyond the last observation", "80 % interval", *names}
+    lines = [line for line in figure.axes[0].lines if line.get_label() in names]
+    assert [line.get_label() for line in lines] == names
+    assert len({line.get_color() for line in lines}) == 3
+    for line, shift in zip(lines, (0.0, 5.0, 10.0), strict=True):
+        np.testing.assert_array_equal(line.get_ydata(), 100 + shift + np.arange(HORIZON))
+    assert {label: len(found) for label, found in _bands(figure).items()} == {"80 % interval": 3}
+
+
+def test_more_than_five_scenarios_are_counted() -> None:
+    figure = _draw("Oslo", future=False)
+    held = {line.get_color() for name in ("gru", "seasonal_naive") for line in _lines(figure, name)}
+    future = _scenarios(*"abcdefg")
+    figure = forecast_figure(_history("Oslo"), _scored("Oslo"), future, columns=COLUMNS, model="gru", context=CONTEXT)
+    assert _note(figure) == "drawn: 5 of 7 scenarios"
+    drawn = {line.get_color() for name in "abcdefg" for line in _lines(figure, name)}
+    assert len(drawn) == 5 and not drawn & held
+
+
+def test_scenarios_that_are_not_told_apart_are_refused() -> None:
+    future = _scenarios("a", "b").drop(columns="scenario")
+    with pytest.raises(ValueError, match="two forecasts for 2025-01-01.*column 'scenario'"):
+        forecast_figure(_history("Oslo"), None, future, columns=COLUMNS, model="gru", context=CONTEXT)
+
+
+def _folds(*starts: int, columns: Columns = COLUMNS, **arguments: object) -> Figure:
+    settings = {"columns": columns, "model": "gru", "context": CONTEXT} | arguments
+    return folds_figure(_history("Oslo", "Rome"), _scored("Oslo", "Rome", starts=starts), **settings)
+
+
+def _fold_cutoffs(figure: Figure) -> list[int]:
+    """How many observations came before each cutoff that is drawn."""
+    times = dates.date2num(_times(start=0, count=LENGTH).to_pydatetime())
+    return [int(np.searchsorted(times, line.get_xdata()[0])) + 1 for line in _lines(figure, "cutoff")]
+
+
+def test_folds_have_two_tints_by_turns_and_begin_at_their_cutoffs() -> None:
+    starts = (LENGTH - 3 * HORIZON, LENGTH - 2 * HORIZON, LENGTH - HORIZON)
+    figure = _folds(*starts, title="Five years")
+    assert (_titles(figure), figure.get_suptitle(), _note(figure)) == (["Oslo", "Rome"], "Five years", "")
+    assert _fold_cutoffs(figure) == list(starts)
+    colours = [line.get_color() for line in _lines(figure, "gru")]
+    assert colours == [style.TINTS[0], style.TINTS[1], style.TINTS[0]]
+    assert {label: len(found) for label, found in _bands(figure).items()} == {"80 % interval": 3}
+    [history] = _lines(figure, "history")
+    assert len(history.get_xdata()) == CONTEXT
+    assert set(_legend(figure)) == {"history", "held-back truth", "cutoff", "gru", "80 % interval"}
+
+
+def test_a_fold_that_is_drawn_overlaps_its_neighbours_at_most() -> None:
+    starts = tuple(range(LENGTH - HORIZON - 19, LENGTH - HORIZON + 1))
+    figure = _folds(*starts, baselines=("naive",))
+    assert _note(figure) == "drawn: 7 of 20 folds, one in 3"
+    assert _fold_cutoffs(figure) == list(starts[1::3])
+    # Baselines have one colour: those of neighbours would run into each other.
+    assert len(_lines(figure, "naive")) == 4
+
+
+def test_of_many_folds_the_newest_are_drawn() -> None:
+    scored = _scored("Oslo", starts=tuple(range(LENGTH - 16, LENGTH))).groupby(["cutoff", "model"]).head(1)
+    figure = folds_figure(_history("Oslo"), scored, columns=COLUMNS, model="gru", context=CONTEXT)
+    assert _note(figure) == "drawn: the newest 12 of 16 folds"
+    assert _fold_cutoffs(figure) == list(range(LENGTH - 12, LENGTH))
+
+
+def test_folds_of_a_model_or_series_that_is_not_there_are_refused() -> None:
+    with pytest.raises(ValueError, match="no model 'gur'"):
+        _folds(LENGTH - HORIZON, model="gur")
+    with pytest.raises(ValueError, match="no series 'Bonn'"):
+        _folds(LENGTH - HORIZON, series=["Bonn"])
+
+
+def test_folds_without_quantiles_are_lines_alone() -> None:
+    scored = _scored("Oslo")
+    scored = scored[[name for name in scored if not str(name).startswith("q")]]
+    figure = folds_figure(_history("Oslo"), scored, columns=COLUMNS, model="gru", context=CONTEXT)
+    assert not _bands(figure) and "80 % interval" not in _legend(figure)
+
+
+def test_a_long_title_stays_within_the_figure() -> None:
+    figure = _draw("Oslo", title="temperature, " * 40)
     figure.draw_without_rendering()
-    boxes = [Text.get_window_extent(text) for text in labels]  # without the line that leads to it
-    assert all(lower.y1 <= upper.y0 for lower, upper in zip(boxes, boxes[1:], strict=False))
-    assert boxes[0].y0 >= 0 and boxes[-1].y1 <= figure.bbox.height and boxes[0].x1 <= figure.bbox.width
+    assert figure._suptitle.get_window_extent().width <= figure.bbox.width
 
 
-def test_error_figure_counts_steps_in_whole_numbers_and_thins_baselines() -> None:
-    [axis] = error_figure(_errors({"gru": 5.0, "seasonal_naive": 6.0}), unit="US$").axes
-    assert axis.get_ylabel() == "mean absolute error (US$)"
-    assert all(tick == int(tick) for tick in axis.get_xticks())
-    model, baseline = axis.lines
-    assert model.get_linewidth() > baseline.get_linewidth()
-    assert baseline.get_color() == style.BASELINES["seasonal_naive"]
-    with pytest.raises(ValueError, match="nothing to draw"):
-        error_figure(_errors({"gru": np.nan}).iloc[1:])
+def test_a_legend_of_long_names_stays_within_the_figure() -> None:
+    names = [f"the price goes up by {i} % and all other things stay as they are now" for i in range(5)]
+    future = _scenarios(*names)
+    figure = forecast_figure(_history("Oslo"), None, future, columns=COLUMNS, model="gru", context=CONTEXT)
+    [legend] = figure.legends
+    assert legend.get_window_extent().width <= figure.bbox.width
+    assert all(len(text) <= 48 for text in _legend(figure))
 
 
 def test_models_get_colours_of_their_own_and_baselines_keep_theirs() -> None:
@@ -267,99 +373,3 @@ def test_models_get_colours_of_their_own_and_baselines_keep_theirs() -> None:
     assert palette["gru"] == style.MODEL
     assert palette["seasonal_naive"] == style.BASELINES["seasonal_naive"]
     assert len(set(palette.values())) == 5
-
-
-def test_saved_figure_is_a_png_of_the_common_width(tmp_path: Path) -> None:
-    path = save(_draw("Oslo"), tmp_path / "figures" / "forecast.png")
-    content = path.read_bytes()
-    assert content.startswith(PNG)
-    assert int.from_bytes(content[16:20], "big") == 1350
-    assert list(path.parent.iterdir()) == [path]
-
-
-def test_nothing_is_left_when_a_file_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "report.html").write_text("old")
-
-    def refuse(source: object, target: object) -> None:
-        raise OSError("disk full")
-
-    monkeypatch.setattr(os, "replace", refuse)
-    with pytest.raises(OSError, match="disk full"):
-        save(_draw("Oslo"), tmp_path / "forecast.png")
-    with pytest.raises(OSError, match="disk full"):
-        _page(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
-    assert (tmp_path / "report.html").read_text() == "old"
-
-
-def _page(folder: Path, **arguments: object) -> str:
-    parts: dict[str, object] = {"title": "t", "sentence": "s", "tables": {}, "figures": {}, "facts": {}}
-    return write_page(folder / "report.html", **(parts | arguments)).read_text("utf-8")
-
-
-class _Tags(HTMLParser):
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-
-def test_user_text_is_escaped_everywhere(tmp_path: Path) -> None:
-    evil = "<script>alert('x')</script>\"><b onload=1>"
-    table = pd.DataFrame({evil: [evil], "mae": [1.0]}, index=pd.Index([evil], name=f"{evil}2"))
-    page = _page(tmp_path, title=evil, sentence=evil, tables={evil: table}, figures={evil: PNG}, facts={evil: evil})
-    assert "<script" not in page and "<b onload" not in page
-    # title twice, sentence, caption, two headers, two cells, figure's heading and alt, fact and its name
-    assert page.count("&lt;script&gt;") == 12
-    assert {tag for tag, _ in _Tags(page).tags} & {"script", "b", "link", "iframe"} == set()
-
-
-def test_page_needs_nothing_beside_it(tmp_path: Path) -> None:
-    path = save(error_figure(_errors({"gru": 2.0})), tmp_path / "error.png")
-    page = _page(tmp_path, figures={"Error": path, "Again": path.read_bytes()})
-    sources = [attributes["src"] for tag, attributes in _Tags(page).tags if tag == "img"]
-    assert len(sources) == 2 and sources[0] == sources[1]
-    assert str(sources[0]).startswith("data:image/png;base64,iVBORw0KGgo")
-    assert not re.search(r"https?://|<script|<link|@import", page)
-    assert "prefers-color-scheme: dark" in page
-    with pytest.raises(ValueError, match="'Error' is no PNG"):
-        _page(tmp_path, figures={"Error": b"GIF89a"})
-
-
-def test_tables_align_numbers_and_set_the_best_in_bold(tmp_path: Path) -> None:
-    table = pd.DataFrame(
-        {
-            "model": ["gru", "naive", "drift"],
-            "mae": [12.34567, 15.2, 123.4],
-            "mase": [0.91234, 0.8, np.nan],
-            "windows": [1200, 1200, 7],
-            "coverage": [0.7, 0.8, 0.9],
-        }
-    )
-    page = _page(tmp_path, tables={"Accuracy": table})
-    rows = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in page.split("<tr>")[2:]]
-    assert rows == [
-        ["gru", "<strong>12.3</strong>", "0.9123", "1,200", "0.7"],
-        ["naive", "15.2", "<strong>0.8000</strong>", "1,200", "0.8"],
-        ["drift", "123.4", "\N{EN DASH}", "7", "0.9"],
-    ]
-    assert page.count('<th scope="col" class="number">') == 4
-    assert page.count('<td class="number">') == 12
-
-
-@pytest.mark.parametrize(
-    ("values", "texts"),
-    [
-        ([0.00312, 1500.34, 1.2], ["0.00312", "1,500", "1.2"]),
-        ([-1.5, 2.25], ["\N{MINUS SIGN}1.50", "2.25"]),
-        ([np.inf, 0.0, 1e-9], ["\N{INFINITY}", "0", "1.000e\N{MINUS SIGN}09"]),
-        ([True, False], ["yes", "no"]),
-        ([pd.Timestamp("2024-03-01"), pd.NaT], ["2024-03-01", "\N{EN DASH}"]),
-    ],
-)
-def test_numbers_read_well(tmp_path: Path, values: list[object], texts: list[str]) -> None:
-    page = _page(tmp_path, tables={"Values": pd.DataFrame({"value": values})})
-    assert re.findall(r"<td[^>]*>(.*?)</td>", page) == texts

@@ -82,7 +82,7 @@ def test_wide_series_keep_their_names_whatever_they_are() -> None:
     )
     panel = Panel.from_frame(table, Columns(wide=True))
     assert list(panel.ids) == ["y", "unique_id", 7]
-    np.testing.assert_array_equal(panel.target, [1, 1, 1, 2, 2, 2, 3, np.nan, 5])
+    np.testing.assert_array_equal(panel.target[:, 0], [1, 1, 1, 2, 2, 2, 3, np.nan, 5])
 
 
 @pytest.mark.parametrize(

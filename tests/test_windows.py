@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecast.batch import Inputs, Outcome
+from forecast.data import calendar
 from forecast.data.columns import Columns
 from forecast.data.encoding import Encoding
 from forecast.data.panel import Panel
@@ -104,7 +105,8 @@ def _batch(windows: Windows, series: np.ndarray, ends: np.ndarray) -> tuple[Inpu
 )
 def test_a_batch_is_what_a_loop_cuts(seed: int, context: int, horizon: int, covariates: bool, gaps: str) -> None:
     roles = made_roles() if covariates else {}
-    panel = Panel.from_frame(_ragged(seed, covariates=covariates), Columns(gaps=gaps, **roles), freq="D")
+    columns = Columns(gaps=gaps, calendar=(), **roles)
+    panel = Panel.from_frame(_ragged(seed, covariates=covariates), columns, freq="D")
     encoding = Encoding.fit(panel.until(panel.lengths // 2))  # series and categories that it never saw
     windows = _windows(panel, context=context, horizon=horizon, encoding=encoding)
     origins = _all_origins(panel)
@@ -154,13 +156,46 @@ def test_nothing_after_the_origin_changes_inputs(poison: float) -> None:
 
 
 def test_absent_covariates_are_zero_wide() -> None:
-    inputs, _ = _batch(_windows(Panel.from_frame(made_frame()), context=8, horizon=3), np.array([0]), np.array([20]))
+    panel = Panel.from_frame(made_frame(), Columns(calendar=()))
+    inputs, _ = _batch(_windows(panel, context=8, horizon=3), np.array([0]), np.array([20]))
     widths = {name: tuple(getattr(inputs, name).shape) for name in inputs._fields}
     assert widths["past"] == widths["past_codes"] == (1, 8, 0)
     assert widths["known"] == widths["known_codes"] == (1, 11, 0)
     assert widths["static"] == widths["static_codes"] == (1, 0)
     empty = _batch(_windows(Panel.from_frame(made_frame()), context=8, horizon=3), np.arange(0), np.arange(0))[0]
     assert (empty.target.shape, empty.past.shape) == ((0, 8, 1), (0, 8, 0))
+
+
+@pytest.mark.parametrize(("freq", "rows"), [("D", 900), ("h", 60), ("MS", 40), ("B", 40), ("W-SUN", 120)])
+def test_the_calendar_reaches_past_the_end_of_each_series(freq: str, rows: int) -> None:
+    frame = made_frame(series=3, rows=rows, freq=freq)
+    frame = frame[frame.groupby("unique_id").cumcount() < rows - 3 * frame["unique_id"].str[1:].astype(int)]
+    panel = Panel.from_frame(frame, Columns(), freq=freq)
+    encoding = Encoding.fit(panel)
+    windows = _windows(panel, context=6, horizon=5)
+    inputs, _ = _batch(windows, np.arange(3), panel.ends)
+    for series, end in enumerate(panel.ends):
+        stamps = panel.stamps(np.full(11, series), np.arange(end - 6, end + 5))
+        expected, _ = calendar.features(encoding.calendar, stamps, panel.freq)
+        assert expected.shape[1] > 0
+        np.testing.assert_array_equal(inputs.known[series].numpy(), expected)
+    sizes = windows.sizes(season=1, outputs=1)
+    assert (sizes.known, sizes.known_cardinalities) == (inputs.known.shape[2], ())
+
+
+def test_codes_of_the_calendar_and_holidays_stand_behind_those_of_the_table() -> None:
+    frame = made_frame(rows=400, covariates=True)  # from 2024-01-01
+    columns = Columns(known=("promo",), calendar=["day_of_week/codes", "day_of_week"], holidays="US")
+    panel = Panel.from_frame(frame, columns)
+    encoding = Encoding.fit(panel.until(np.array([200, 200])))
+    assert "New Year's Day" in encoding.holiday_names and "Christmas Day" not in encoding.holiday_names
+    windows = _windows(panel, context=2, horizon=2, encoding=encoding)
+    inputs, _ = _batch(windows, np.array([0, 0]), np.array([2, 360]))  # origins of 2 January and 25 December
+    assert windows.sizes(season=1, outputs=1).known_cardinalities == (3, 8, len(encoding.holiday_names) + 1)
+    assert inputs.known[:, :, -1].tolist() == [[1, 0, 0, 0], [0, 1, 0, 0]]  # whether it is a holiday
+    assert inputs.known_codes[0, :, 1].tolist() == [1, 2, 3, 4]  # Monday first
+    assert encoding.holiday_names[int(inputs.known_codes[0, 0, 2]) - 1] == "New Year's Day"
+    assert inputs.known_codes[1, :, 2].tolist() == [0, 0, 0, 0]  # Christmas was never met
 
 
 def test_sizes_are_those_of_the_batches() -> None:

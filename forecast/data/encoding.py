@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from forecast.data import calendar
 from forecast.data.panel import Covariate, Panel
 from forecast.errors import DataError
 
@@ -34,16 +35,26 @@ class Encoding:
         Mean and deviation of each numeric covariate over the training span.
     categories : dict
         Categories of each categorical covariate; the first has code 1.
+    calendar : tuple of str
+        Calendar features that networks are told.
+    holidays : str, optional
+        Country whose holidays they are told.
+    holiday_names : tuple of str
+        Its holidays in the training span; the first has code 1.
     """
 
     ids: tuple[str, ...]
     statistics: dict[str, tuple[float, float]]
     categories: dict[str, tuple[str, ...]]
+    calendar: tuple[str, ...] = ()
+    holidays: str | None = None
+    holiday_names: tuple[str, ...] = ()
 
     @classmethod
     def fit(cls, panel: Panel) -> Encoding:
         """Learn from every step of the panel up to its ends."""
         statistics, categories = {}, {}
+        columns = panel.columns
         over_time = np.zeros(len(panel.target) + 1, np.int8)  # 1 where a step lies before its series' end
         np.add.at(over_time, panel.offsets[:-1], 1)
         np.add.at(over_time, panel.offsets[:-1] + panel.ends, -1)
@@ -56,7 +67,35 @@ class Encoding:
                 else:
                     met = np.unique(values[values >= 0])  # sorted by name: codes tell nothing of what comes later
                     categories[covariate.name] = tuple(sorted(covariate.categories[code] for code in met))
-        return cls(tuple(str(name) for name in panel.ids), statistics, categories)
+        names: tuple[str, ...] = ()
+        if columns.holidays is not None:
+            series = np.repeat(np.arange(len(panel.ids)), panel.ends)
+            stamps = np.unique(panel.stamps(series, counted(panel.ends)))
+            met = calendar.holidays_of(columns.holidays, stamps, panel.freq, panel.zone)[1]
+            names = tuple(sorted({name for name in met if name}))
+        return cls(
+            tuple(str(name) for name in panel.ids),
+            statistics,
+            categories,
+            calendar.chosen(columns.calendar, panel.freq, int(panel.ends.max())),
+            columns.holidays,
+            names,
+        )
+
+    def extended(self, other: Encoding) -> Encoding:
+        """Return this encoding with the statistics of another, and what the other has met beyond this one.
+
+        Numbers and codes of this one stay what they are.
+        """
+        if self.statistics.keys() != other.statistics.keys() or self.categories.keys() != other.categories.keys():
+            raise DataError("the covariates differ from those of the training. Give the same columns.")
+        return replace(
+            self,
+            ids=_joined(self.ids, other.ids),
+            statistics=other.statistics,
+            categories={name: _joined(own, other.categories[name]) for name, own in self.categories.items()},
+            holiday_names=_joined(self.holiday_names, other.holiday_names),
+        )
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Encoding:
@@ -65,11 +104,14 @@ class Encoding:
             tuple(values["ids"]),
             {name: (float(mean), float(deviation)) for name, (mean, deviation) in values["statistics"].items()},
             {name: tuple(categories) for name, categories in values["categories"].items()},
+            tuple(values.get("calendar", ())),
+            values.get("holidays"),
+            tuple(values.get("holiday_names", ())),
         )
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
-        return {"ids": list(self.ids), "statistics": self.statistics, "categories": self.categories}
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def numbers_of(self, ids: pd.Index) -> np.ndarray:
         """Return the number of each series (n,), 0 for one never trained on."""
@@ -95,6 +137,23 @@ class Encoding:
             codes[:, column] = np.append(table, 0)[covariate.values]  # code -1, missing, reads the last entry
         return Encoded(numbers, codes)
 
+    def encode_calendar(self, panel: Panel, series: np.ndarray, steps: np.ndarray) -> Encoded:
+        """Return what the calendar tells of steps (N,), which may lie beyond the end of their series."""
+        if not self.calendar and self.holidays is None:
+            return Encoded(np.empty((len(steps), 0), np.float32), np.empty((len(steps), 0), np.int64))
+        stamps = panel.stamps(series, steps)
+        numbers, codes = calendar.features(self.calendar, stamps, panel.freq, panel.zone)
+        if self.holidays is None:
+            return Encoded(numbers, codes)
+        counts, names = calendar.holidays_of(self.holidays, stamps, panel.freq, panel.zone)
+        named = pd.Index(self.holiday_names, dtype=object).get_indexer(pd.Index(names, dtype=object)) + 1
+        return Encoded(np.column_stack([numbers, counts]), np.column_stack([codes, named]))
+
+    def calendar_cardinalities(self) -> tuple[int, ...]:
+        """Return how many codes each coded calendar feature has, code 0 included."""
+        own = calendar.widths(self.calendar)[1]
+        return own if self.holidays is None else (*own, len(self.holiday_names) + 1)
+
     def cardinalities(self, covariates: Sequence[Covariate]) -> tuple[int, ...]:
         """Return how many codes each categorical covariate has, code 0 included."""
         return tuple(len(self.categories[c.name]) + 1 for c in covariates if c.categories is not None)
@@ -106,3 +165,12 @@ def _statistics(name: str, values: np.ndarray) -> tuple[float, float]:
         raise DataError(f"covariate {name!r} has no value in the training span. Leave it out.")
     mean, deviation = float(seen.mean()), float(seen.std())
     return mean, deviation if deviation > 1e-7 * abs(mean) else 1.0  # below what float32 tells apart, it is constant
+
+
+def counted(lengths: np.ndarray) -> np.ndarray:
+    """Return 0, 1, ... up to each length, one after another: (sum of lengths,)."""
+    return np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+
+
+def _joined(own: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys([*own, *other]))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from forecast.data.calendar import local_clock
 from forecast.data.columns import Columns
 from forecast.data.freq import Freq, infer_freq
 from forecast.data.sources import SINGLE, long_frame, numbers, stamps, with_future
@@ -30,7 +31,7 @@ class Covariate:
 class Panel:
     """Regular series, one after another; a step that the table lacks is NaN.
 
-    Letters: n series, T steps of all series together.
+    Letters: n series, T steps of all series together, C targets.
 
     Parameters
     ----------
@@ -40,8 +41,8 @@ class Panel:
         Where each series starts in the arrays over time.
     ends : ndarray of int64 (n,)
         One past the last step whose target may be known; later steps hold known covariates alone.
-    target : ndarray of float64 (T,)
-        NaN where not observed.
+    target : ndarray of float64 (T, C)
+        A column for each target, NaN where not observed.
     starts : ndarray (n,)
         Stamp of the first step of each series: int64, or datetime64[us] (local clock where the frequency is).
     freq, zone, dtype
@@ -138,17 +139,23 @@ class Panel:
         return column.astype(self.dtype) if is_time else column
 
     def observed(self, series: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> np.ndarray:
-        """Return which series have an observation from step `begins` until `ends`, bool (N,)."""
+        """Return which series have an observation from step `begins` until `ends`, of any target: bool (N,)."""
+        return np.logical_or.reduce(self.observed_targets(series, begins, ends), axis=1)
+
+    def observed_targets(self, series: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> np.ndarray:
+        """Return which targets of which series have an observation from step `begins` until `ends`: bool (N, C)."""
         offsets, last = self.offsets[series], self.lengths[series]
         return self._counts[offsets + np.clip(ends, 0, last)] > self._counts[offsets + np.clip(begins, 0, last)]
 
     @cached_property
     def _counts(self) -> np.ndarray:
-        """Observations before each step (T + 1,)."""
-        return np.concatenate([[0], np.cumsum(np.isfinite(self.target))])
+        """Observations before each step (T + 1, C)."""
+        counts = np.zeros((len(self.target) + 1, self.target.shape[1]), np.int64)
+        np.cumsum(np.isfinite(self.target), axis=0, out=counts[1:])
+        return counts
 
     def series(self, number: int) -> np.ndarray:
-        """Return the target of one series up to its end, a view."""
+        """Return the targets of one series up to its end, a view (steps, C)."""
         return self.target[self.offsets[number] : self.offsets[number] + self.ends[number]]
 
     def until(self, ends: np.ndarray) -> Panel:
@@ -165,7 +172,7 @@ class Panel:
         keep = begun[self.observed(begun, np.zeros(len(begun), np.int64), ends[begun])]
         if len(begun) and not len(keep):
             raise DataError(
-                f"no series has an observed value in column {self.columns.target!r} before the steps held back. "
+                f"no series has an observed value in {_named(self.columns.targets)} before the steps held back. "
                 "Hold back fewer (training.validation, test.windows), or give longer series."
             )
         ends = np.minimum(ends[keep], self.ends[keep])
@@ -218,7 +225,7 @@ class _Layout:
         self.codes, self.ids = pd.factorize(table[columns.id])
         _refuse_ids(self.ids, columns.id)
         self.stamps, self.zone = stamps(table[columns.time])  # UTC
-        self.clock = self.stamps if self.zone is None else _local(self.stamps, self.zone)
+        self.clock = self.stamps if self.zone is None else local_clock(self.stamps, self.zone)
         order = self._order()
         self.order = order
         codes = self.codes if order is None else self.codes[order]
@@ -251,7 +258,7 @@ class _Layout:
             ids=pd.Index(self.ids, name=columns.id),
             offsets=offsets,
             ends=self._ends(codes, offsets, lengths),
-            target=self._scattered(numbers(self.table[columns.target]), np.nan),
+            target=self._targets(),
             starts=starts,
             freq=self.freq,
             columns=columns,
@@ -335,6 +342,24 @@ class _Layout:
         np.maximum.at(ends, codes[is_past], (self.index - offsets[codes])[is_past] + 1)
         return ends
 
+    def _targets(self) -> np.ndarray:
+        """Return the targets on the grid (T, C)."""
+        columns = self.columns
+        laid = [self._scattered(numbers(self.table[name]), np.nan) for name in columns.targets]
+        for name, values, minimum in zip(columns.targets, laid, columns.minima, strict=True):
+            if minimum is not None:
+                self._refuse_below(minimum, name, values)
+        return laid[0][:, None] if len(laid) == 1 else np.stack(laid, axis=1)
+
+    def _refuse_below(self, minimum: float, name: str, values: np.ndarray) -> None:
+        below = values < minimum
+        if below.any():
+            row = int((self.index == below.argmax()).argmax())
+            raise DataError(
+                f"series {self._id(row)!r} has {values[below.argmax()]:g} at {self._shown(row)} in column {name!r}, "
+                f"below the minimum of {minimum:g} ({below.sum()} such values). Mend the values, or lower the minimum."
+            )
+
     def _scattered(self, values: np.ndarray, missing: float) -> np.ndarray:
         """Return a column on the grid: (T,)."""
         if self.order is None and self.total == len(values):
@@ -351,21 +376,10 @@ class _Layout:
             raise DataError(
                 f"known covariate {name!r} is empty in series {series!r} at {time}. Fill it, or name it under past."
             )
-        if name in self.columns.known and self.total > len(column):
-            self._refuse_absent(name)
         if _is_categorical(column):
             codes, categories = _coded(column)
             return Covariate(name, self._scattered(codes, -1), categories)
         return Covariate(name, self._scattered(numbers(column, np.float32), np.nan))
-
-    def _refuse_absent(self, name: str) -> None:
-        """Refuse a known covariate of a step without a row: networks are told nothing of what it lacks."""
-        row = int((self.same & (np.diff(self.index) > 1)).argmax())
-        raise DataError(
-            f"known covariate {name!r} is not given in series {self._id(row)!r} for the steps between "
-            f"{self._shown(row)} and {self._shown(row + 1)}, which have no row ({self.total - len(self.table)} steps "
-            "absent in all). Give rows for the absent steps with the covariate, or name it under past."
-        )
 
     def _static(self, name: str) -> Covariate:
         column = self.table[name].iloc[: self.rows]
@@ -421,10 +435,9 @@ def _coded(column: pd.Series) -> tuple[np.ndarray, tuple[str, ...]]:
     return np.append(again, -1).astype(np.int32)[codes], tuple(names)
 
 
+def _named(targets: tuple[str, ...]) -> str:
+    return f"column {targets[0]!r}" if len(targets) == 1 else f"any of the columns {', '.join(map(repr, targets))}"
+
+
 def _day(stamps_: np.ndarray) -> np.ndarray:
     return (stamps_.astype("datetime64[D]") - stamps_.astype("datetime64[M]")).astype(np.int64)  # from 0
-
-
-def _local(stamps_: np.ndarray, zone: Any) -> np.ndarray:
-    times = pd.Series(stamps_).dt.tz_localize("UTC").dt.tz_convert(zone).dt.tz_localize(None)
-    return times.to_numpy().astype("datetime64[us]")

@@ -63,7 +63,7 @@ def long_frame(frame: pd.DataFrame | pd.Series, columns: Columns) -> pd.DataFram
         If a column is missing, or a cell cannot be what its role says. The message names column and row.
     """
     if isinstance(frame, pd.Series):
-        frame = frame.to_frame(columns.target)
+        frame = frame.to_frame(columns.targets[0])
     if not isinstance(frame, pd.DataFrame):
         raise TypeError(f"a table is a pandas DataFrame or Series, got {type(frame).__name__}.")
     twice = frame.columns[frame.columns.duplicated()]
@@ -74,16 +74,15 @@ def long_frame(frame: pd.DataFrame | pd.Series, columns: Columns) -> pd.DataFram
         frame = _melted(frame, columns)
     elif columns.id not in frame and columns.id != Columns.id:
         raise DataError(_missing(frame, columns.id, "id"))
-    for role in ("time", "target"):
-        if getattr(columns, role) not in frame:
-            raise DataError(_missing(frame, getattr(columns, role), role))
-    for role in ("past", "known", "static"):
-        for name in getattr(columns, role):
+    roles = {"time": (columns.time,), "target": columns.targets}
+    roles |= {role: getattr(columns, role) for role in ("past", "known", "static")}
+    for role, names in roles.items():
+        for name in names:
             if name not in frame:
                 raise DataError(_missing(frame, name, role))
     if columns.id not in frame:
         frame = frame.assign(**{columns.id: SINGLE})
-    frame = frame[[columns.id, columns.time, columns.target, *columns.covariates]]
+    frame = frame[[columns.id, columns.time, *columns.targets, *columns.covariates]]
     if frame.empty:
         raise DataError("the table has no rows.")
     if frame[columns.id].isna().any():
@@ -102,7 +101,7 @@ def with_future(table: pd.DataFrame, future: pd.DataFrame, columns: Columns) -> 
     """
     if columns.wide:
         raise DataError("a wide table has no known covariates, so there is no future to give. Leave it out.")
-    unknown = (columns.target, *columns.past, *columns.static)  # whatever future says of them is not read
+    unknown = (*columns.targets, *columns.past, *columns.static)  # whatever future says of them is not read
     after = long_frame(future.assign(**dict.fromkeys(unknown, np.nan)), columns)
     strangers = ~after[columns.id].isin(table[columns.id])
     if strangers.any():
@@ -261,7 +260,7 @@ def _melted(frame: pd.DataFrame, columns: Columns) -> pd.DataFrame:
         {
             columns.id: values.columns.repeat(len(frame)),
             columns.time: pd.concat([frame[columns.time]] * count, ignore_index=True),
-            columns.target: np.concatenate([numbers(values[name]) for name in values]),
+            columns.targets[0]: np.concatenate([numbers(values[name]) for name in values]),
         }
     )
 

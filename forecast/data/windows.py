@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from forecast.batch import Batch, Inputs, Outcome, Sizes
-from forecast.data.encoding import Encoding
+from forecast.data.encoding import Encoded, Encoding, counted
 from forecast.data.panel import Panel
 from forecast.errors import ConfigError, DataError
 
 Split = Literal["calendar", "series_end"]
+LISTED = 20  # missing rows that an error names
 
 
 class Windows:
@@ -55,13 +56,15 @@ class Windows:
         self._begins = self._moved(panel.offsets[:-1] + before - context_length)
         seen = np.isfinite(panel.target)
         precision = np.float32 if self.device.type == "mps" else np.float64
-        self._target = self._laid(np.where(seen, panel.target, 0)[:, None], dtype=precision)
-        self._observed = self._laid(seen[:, None], dtype=np.float32)
+        self._target = self._laid(np.where(seen, panel.target, 0), dtype=precision)
+        self._observed = self._laid(seen, dtype=np.float32)
         seen = np.isfinite(past.numbers)
         self._past = self._laid(np.concatenate([np.where(seen, past.numbers, 0), seen], axis=1), dtype=np.float32)
         self._past_codes = self._laid(past.codes, dtype=np.int64)
-        self._known = self._laid(np.nan_to_num(known.numbers), dtype=np.float32)
-        self._known_codes = self._laid(known.codes, dtype=np.int64)
+        # A step without a row has no known covariates; its target is unobserved, which tells the network.
+        told, rows = self._calendar(before)
+        self._known = self._laid(np.nan_to_num(known.numbers), (told.numbers, rows), dtype=np.float32)
+        self._known_codes = self._laid(known.codes, (told.codes, rows), dtype=np.int64)
         self._static, self._static_codes = self._moved(static.numbers), self._moved(static.codes)
         self._numbers = self._moved(encoding.numbers_of(panel.ids))
         self._offsets = self._moved(panel.offsets)
@@ -78,11 +81,12 @@ class Windows:
         return Sizes(
             context_length=self.context_length,
             horizon=self.horizon,
+            targets=self._target.shape[1],
             past=self._past.shape[1],
             known=self._known.shape[1],
             static=self._static.shape[1],
             past_cardinalities=encoding.cardinalities(panel.past),
-            known_cardinalities=encoding.cardinalities(panel.known),
+            known_cardinalities=encoding.cardinalities(panel.known) + encoding.calendar_cardinalities(),
             static_cardinalities=encoding.cardinalities(panel.static),
             series=len(encoding.ids) + 1,
             season=season,
@@ -111,10 +115,21 @@ class Windows:
         )
         return inputs, Outcome(target[:, length:], observed[:, length:])
 
-    def _laid(self, values: np.ndarray, *, dtype: type) -> Tensor:
-        """Return values over time (T, width) on the device, with zeros around each series."""
-        laid: np.ndarray = np.zeros((len(values) + self._gap * (len(self.panel.ids) + 1), values.shape[1]), dtype)
-        laid[self._rows] = values
+    def _calendar(self, before: np.ndarray) -> tuple[Encoded, np.ndarray]:
+        """Return what the calendar tells of all steps up to a horizon beyond the end, and where each is laid."""
+        panel, lengths = self.panel, self.panel.lengths + self.horizon
+        series, steps = np.repeat(np.arange(len(lengths)), lengths), counted(lengths)
+        return self._encoding.encode_calendar(panel, series, steps), (panel.offsets[:-1] + before)[series] + steps
+
+    def _laid(self, values: np.ndarray, *more: tuple[np.ndarray, np.ndarray], dtype: type) -> Tensor:
+        """Return values over time (T, width) on the device, zeros around each series, and more beside them."""
+        width = values.shape[1]
+        total = len(values) + self._gap * (len(self.panel.ids) + 1)
+        laid: np.ndarray = np.zeros((total, width + sum(part.shape[1] for part, _ in more)), dtype)
+        laid[self._rows, :width] = values
+        for part, rows in more:
+            laid[rows, width : width + part.shape[1]] = part
+            width += part.shape[1]
         return self._moved(laid)
 
     def _moved(self, values: np.ndarray) -> Tensor:
@@ -168,7 +183,7 @@ class TrainingWindows:
         totals = np.cumsum(counts)
         self._totals = torch.as_tensor(totals)
         self._first = torch.as_tensor(first - (totals - counts))
-        self._kept = None if np.isfinite(panel.target).all() else self._observed(counts)
+        self._kept = None if np.isfinite(panel.target).any(axis=1).all() else self._observed(counts)
 
     def __len__(self) -> int:
         return self.steps - self.start
@@ -236,25 +251,32 @@ def windows_after(windows: Windows, ends: np.ndarray) -> list[Batch]:
 
 
 def refuse_missing_known(panel: Panel, series: np.ndarray, ends: np.ndarray, *, horizon: int) -> None:
-    """Refuse origins after which a known covariate is not given for a step of the horizon.
+    """Refuse origins after which a known covariate is not given for a step beyond the history.
+
+    Steps of the history that have no row need none: nothing is observed there.
 
     Raises
     ------
     DataError
-        Names covariate, series and stamp.
+        Names covariate, and series and time of the rows that are missing.
     """
     ahead = ends[:, None] + np.arange(horizon)
+    beyond = ahead >= panel.ends[series][:, None]
     inside = ahead < panel.lengths[series][:, None]
     flat = np.where(inside, panel.offsets[series][:, None] + ahead, 0)
     for covariate in panel.known:
         values = covariate.values[flat]
-        missing = ~inside | (np.isnan(values) if covariate.categories is None else values < 0)
+        missing = beyond & (~inside | (np.isnan(values) if covariate.categories is None else values < 0))
         if missing.any():
-            row, step = np.argwhere(missing)[0]
-            stamp = panel.stamp_column(panel.stamps(series[row : row + 1], ahead[row, step : step + 1])).iloc[0]
+            at = np.argwhere(missing)
+            stamps = panel.stamp_column(panel.stamps(series[at[:, 0]], ahead[tuple(at.T)]))
+            rows = dict.fromkeys(zip(panel.ids[series[at[:, 0]]], stamps, strict=True))
+            lines = [f"\n  series {name!r} at {stamp}" for name, stamp in list(rows)[:LISTED]]
+            more = f"\n  and {len(rows) - LISTED} more" if len(rows) > LISTED else ""
+            rows_missing = f"{len(rows)} row{'s' * (len(rows) > 1)}"
             raise DataError(
-                f"known covariate {covariate.name!r} is not given for series {panel.ids[series[row]]!r} at {stamp} "
-                f"({missing.sum()} such steps). Pass the rows: predict(frame, future=rows)."
+                f"known covariate {covariate.name!r} is not given for {rows_missing} of the horizon. Add them to the "
+                f"future: predict(frame, future=rows), data.future=FILE.{''.join(lines)}{more}"
             )
 
 
@@ -263,15 +285,17 @@ def step_seed(seed: int, step: int) -> int:
     return (int(seed) * 1_000_003 + step * 7_919 + 1) % (2**63)
 
 
-def split_ends(panel: Panel, *, horizon: int, windows: int, split: Split) -> np.ndarray:
-    """Return where the known part of each series ends at each held-back origin.
+def split_ends(panel: Panel, *, horizon: int, windows: int, split: Split, step: int | None = None) -> np.ndarray:
+    """Return where the known part of each series ends at each held-back origin; the last is one horizon from the end.
 
     Parameters
     ----------
     panel : Panel
         The whole span.
     horizon, windows : int
-        Steps of one held-back window, and how many follow one another without overlap at the end of the span.
+        Steps of one held-back window, and how many there are.
+    step : int
+        Steps from one origin to the next; the horizon by default, so that windows do not overlap.
     split : {"calendar", "series_end"}
         One cutoff for all series, counted back from the last stamp of the panel (where rows are the grid, a
         series with fewer rows than others has earlier ones); or from each series' own end.
@@ -280,7 +304,8 @@ def split_ends(panel: Panel, *, horizon: int, windows: int, split: Split) -> np.
     -------
     int64 (windows, n). A series with an end of 0 has no history there; one whose end is its length, no truth.
     """
-    back = horizon * np.arange(windows, 0, -1)[:, None]
+    step = horizon if step is None else step
+    back = horizon + step * np.arange(windows - 1, -1, -1)[:, None]
     if split == "series_end":
         return np.maximum(panel.ends - back, 0)
     if split != "calendar":
@@ -297,6 +322,6 @@ def split_ends(panel: Panel, *, horizon: int, windows: int, split: Split) -> np.
     ends = np.stack([np.searchsorted(span, cutoffs, side="right") for span in spans], axis=1)
     ends[last_known < 0] = 0
     for early, late in reversed(list(zip(ends[:-1], ends[1:], strict=True))):
-        short = (late < panel.ends) & (late - early < horizon)  # of a series with fewer rows than the others
-        early[short] = np.maximum(late[short] - horizon, 0)
+        short = (late < panel.ends) & (late - early < step)  # of a series with fewer rows than the others
+        early[short] = np.maximum(late[short] - step, 0)
     return ends

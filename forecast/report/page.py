@@ -15,7 +15,7 @@ from jinja2 import Environment, StrictUndefined
 
 from forecast.files import write_whole
 
-# Metrics whose smallest value is set in bold, each down its column.
+# Metrics whose smallest value is set in bold, each down its column; with several targets, for each of them.
 LOWER_IS_BETTER = frozenset({"mae", "mse", "rmse", "smape", "mase", "rmsse", "msis", "wql", "crps", "owa"})
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -72,24 +72,35 @@ def write_page(
 def _table(frame: pd.DataFrame) -> dict[str, list[Any]]:
     if any(name is not None for name in frame.index.names):
         frame = frame.reset_index()
-    columns = [_column(str(name), frame.iloc[:, place]) for place, name in enumerate(frame.columns)]
+    groups = _groups(frame)
+    columns = [_column(str(name), frame.iloc[:, place], groups) for place, name in enumerate(frame.columns)]
     rows = list(zip(*columns, strict=True))
     # A column without rows has no numbers to align.
     numeric = [bool(column) and all(cell.number for cell in column) for column in columns]
     return {"header": list(zip(map(str, frame.columns), numeric, strict=True)), "rows": rows}
 
 
-def _column(name: str, values: pd.Series) -> list[_Cell]:
+def _groups(frame: pd.DataFrame) -> list[Any]:
+    """Name the rows that compete: all of them, or where models come again, those that share the other texts."""
+    if "model" not in frame or not frame["model"].duplicated().any():
+        return [()] * len(frame)
+    texts = frame.drop(columns="model").select_dtypes(exclude=["number", "bool"])
+    return [tuple(row) for row in texts.to_numpy()]
+
+
+def _column(name: str, values: pd.Series, groups: list[Any]) -> list[_Cell]:
     cells = values.tolist()
     numbers = [float(value) for value in cells if _is_number(value) and isfinite(value)]
     whole = all(isinstance(value, Integral) for value in cells if _is_number(value))
     decimals = 0 if whole else _decimals(numbers)
     texts = [_number(value, decimals) if _is_number(value) else _text(value) for value in cells]
-    best = ""
-    if name.lower() in LOWER_IS_BETTER and len(numbers) > 1:
-        best = _number(min(numbers), decimals)
+    rivals: dict[Any, list[float]] = {}
+    for value, group in zip(cells, groups, strict=True):
+        if name.lower() in LOWER_IS_BETTER and _is_number(value) and isfinite(value):
+            rivals.setdefault(group, []).append(value)
+    best = {group: _number(min(held), decimals) for group, held in rivals.items() if len(held) > 1}
     numeric = bool(numbers) and all(_is_number(value) or pd.isna(value) for value in cells)
-    return [_Cell(text, numeric, bool(best) and text == best) for text in texts]
+    return [_Cell(text, numeric, text == best.get(group)) for text, group in zip(texts, groups, strict=True)]
 
 
 def _is_number(value: Any) -> bool:

@@ -1,47 +1,134 @@
-"""One panel of a forecast figure: a series, its forecasts, their intervals."""
+"""What a panel shows, one target of one series, and how its values, forecasts and intervals are drawn."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from matplotlib import dates
 from matplotlib.axes import Axes
 
+from forecast.errors import DataError, unknown_name
 from forecast.report import style
 
 if TYPE_CHECKING:
     from forecast.data.columns import Columns
 
+PANELS = 4  # of one figure, at most
+
+_FRAMES = ("scored", "future", "history")
+_TITLE = 90  # letters
+
+
+class Pair(NamedTuple):
+    """A series and one of its targets."""
+
+    series: Any
+    target: str
+
 
 @dataclass(frozen=True)
 class Panel:
-    """One series; times, cutoffs included, are positions on the axis."""
+    """One pair; times, cutoffs included, are positions on the axis."""
 
+    title: str
+    label: str
     observed: pd.Series
     scored: pd.DataFrame
     future: pd.DataFrame
 
 
-def panel_of(name: Any, frames: Mapping[str, pd.DataFrame | None], *, columns: Columns) -> Panel:
-    """Take one series out of the history, the scored forecasts and the future."""
-    history, scored, future = (_rows(frames[key], name, columns) for key in ("history", "scored", "future"))
-    observed = history[columns.target].astype(float)
+def panels_of(
+    series: Sequence[Any] | None, frames: Mapping[str, pd.DataFrame | None], *, columns: Columns
+) -> tuple[list[Panel], str]:
+    """Take up to four pairs out of the frames `scored`, `future` and `history`.
+
+    Returns
+    -------
+    The panels, all targets of the first series before the next series, and a note on pairs that are left out.
+
+    Raises
+    ------
+    ValueError
+        If a series is not in the frames, or more are named than there are panels.
+    """
+    known = _pairs(frames, columns)
+    ids = list(dict.fromkeys(pair.series for pair in known))
+    for name in series or ():
+        if name not in ids:
+            raise ValueError(unknown_name("series", name, map(str, ids)))
+    if series is not None and not 1 <= len(series) <= PANELS:
+        raise ValueError(f"a figure shows 1 to {PANELS} series, got {len(series)}. Name fewer of them.")
+    chosen = [pair for name in (ids if series is None else series) for pair in known if pair.series == name]
+    drawn = chosen[:PANELS]
+    kind = "series" if isinstance(columns.target, str) else "pairs of series and target"
+    note = f"{len(drawn)} of {len(chosen)} {kind}" if len(chosen) > len(drawn) else ""
+    return [_panel(pair, frames, columns=columns, alone=len(ids) == 1) for pair in drawn], note
+
+
+def check_forecasts(scored: pd.DataFrame | None, future: pd.DataFrame | None, *, columns: Columns, model: str) -> None:
+    """Refuse frames without the model, and frames that forecast one time twice."""
+    if scored is not None and model not in set(scored["model"]):
+        raise ValueError(unknown_name("model", model, scored["model"].astype(str).unique()))
+    keys = [columns.id, columns.time, *(["target"] if len(columns.targets) > 1 else [])]
+    for frame, more in ((scored, ["cutoff", "model"]), (future, ["scenario"])):
+        if frame is None:
+            continue
+        twice = frame.loc[frame.duplicated([name for name in (*keys, *more) if name in frame])]
+        if len(twice):
+            name, time = twice.iloc[0][[columns.id, columns.time]]
+            way_out = "Keep one, or tell scenarios apart in a column 'scenario'."
+            raise DataError(f"series {name!r} has two forecasts for {time}. {way_out}")
+
+
+def _pairs(frames: Mapping[str, pd.DataFrame | None], columns: Columns) -> list[Pair]:
+    """Every pair that the most telling frame holds."""
+    key, frame = next((key, frame) for key in _FRAMES if (frame := frames.get(key)) is not None)
+    ids = frame[columns.id].unique()
+    if key == "history" or isinstance(columns.target, str):
+        return [Pair(name, target) for name in ids for target in columns.targets]
+    if "target" not in frame:
+        raise DataError(f"forecasts of {len(columns.targets)} targets have a column 'target', got {list(frame)}.")
+    held = set(zip(frame[columns.id], frame["target"], strict=True))
+    return [Pair(name, target) for name in ids for target in columns.targets if (name, target) in held]
+
+
+def _panel(pair: Pair, frames: Mapping[str, pd.DataFrame | None], *, columns: Columns, alone: bool) -> Panel:
+    rows = {key: _rows(frame, pair, columns, wide=key == "history") for key, frame in frames.items()}
+    observed, scored = rows["history"][pair.target].astype(float), rows.get("scored", pd.DataFrame())
     if len(scored):
         scored["cutoff"] = _positions(scored["cutoff"])
         truth = scored["y"].astype(float)
         observed = observed.combine_first(truth[~truth.index.duplicated()])
-    return Panel(observed.loc[: observed.last_valid_index()], scored, future)
+    return Panel(
+        title=_title(pair, alone=alone, several=len(columns.targets) > 1),
+        label=dict(zip(columns.targets, columns.units, strict=True))[pair.target] or pair.target,
+        observed=observed.loc[: observed.last_valid_index()],
+        scored=scored,
+        future=rows.get("future", pd.DataFrame()),
+    )
 
 
-def _rows(frame: pd.DataFrame | None, name: Any, columns: Columns) -> pd.DataFrame:
-    """Rows of one series in order of time, indexed by their positions on the axis."""
+def _title(pair: Pair, *, alone: bool, several: bool) -> str:
+    if not several:
+        return style.shortened(str(pair.series), length=_TITLE)
+    target = style.shortened(pair.target, length=_TITLE // 2)
+    if alone:
+        return target
+    return f"{style.shortened(str(pair.series), length=_TITLE - 3 - len(target))} \N{MIDDLE DOT} {target}"
+
+
+def _rows(frame: pd.DataFrame | None, pair: Pair, columns: Columns, *, wide: bool) -> pd.DataFrame:
+    """Rows of one pair in order of time, indexed by their positions on the axis."""
     if frame is None:
         return pd.DataFrame()
-    rows = frame.loc[frame[columns.id] == name]
+    wanted = frame[columns.id] == pair.series
+    if len(columns.targets) > 1 and not wide:
+        wanted &= frame["target"] == pair.target
+    rows = frame.loc[wanted]
     return rows.set_index(pd.Index(_positions(rows[columns.time]))).sort_index(kind="stable")
 
 
@@ -53,51 +140,7 @@ def _positions(times: pd.Series) -> np.ndarray:
     return times.to_numpy(dtype=float)
 
 
-def draw_panel(axis: Axes, panel: Panel, *, model: str, baselines: Sequence[str], context: int) -> None:
-    """Draw the tail of the history, then each cutoff with what was forecast from it, then the future."""
-    scored, future = panel.scored, panel.future
-    bold = scored.loc[scored["model"] == model] if len(scored) else scored
-    observed = _tail(panel.observed, bold, future, context=context)
-    cutoffs = _cutoffs(bold, since=observed.index.min()) if len(bold) else []
-    _draw_observed(axis, observed, since=min(cutoffs, default=np.inf))
-
-    palette = style.colours([model, *baselines])
-    for cutoff in cutoffs:
-        axis.axvline(cutoff, color=style.QUIET, linewidth=0.9, linestyle=":", label="cutoff", zorder=1)
-        _draw_forecast(axis, bold.loc[bold["cutoff"] == cutoff], observed, label=model, colour=palette[model])
-        for name in baselines:
-            line = scored.loc[(scored["cutoff"] == cutoff) & (scored["model"] == name), "forecast"]
-            look = style.line_style(name, steps=len(line)) | {"linewidth": 1.2, "linestyle": (0, (4, 2))}
-            if len(line):
-                axis.plot(line.index, line, color=palette[name], label=name, zorder=4, **look)
-    if len(future):
-        _draw_forecast(axis, future, observed, label=model, colour=palette[model])
-        start, end = observed.index.max() if len(observed) else future.index[0], axis.get_xlim()[1]
-        label = "beyond the last observation"
-        axis.axvspan(start, end, color=style.AHEAD, linewidth=0, label=label, zorder=0)
-        axis.set_xlim(right=end)
-
-
-def _tail(observed: pd.Series, bold: pd.DataFrame, future: pd.DataFrame, *, context: int) -> pd.Series:
-    """What a panel shows: four horizons up to the end of the last forecast, and the context before."""
-    horizon = max([len(future), *(bold.groupby("cutoff").size() if len(bold) else [])])
-    end = max([*bold.index[-1:], *future.index[-1:]], default=np.inf)
-    # A long context would squeeze a short horizon until nobody could read it.
-    shown = 4 * horizon + min(context, max(4 * horizon, 24))
-    return observed.loc[:end].iloc[-shown:]
-
-
-def _cutoffs(rows: pd.DataFrame, *, since: float) -> list[float]:
-    """Cutoffs whose forecasts do not overlap, from the newest back to the start of what is shown."""
-    kept: list[float] = []
-    ends = rows.index.to_series().groupby(rows["cutoff"].to_numpy()).max().sort_index(ascending=False)
-    for cutoff, end in zip(ends.index.to_numpy(dtype=float), ends, strict=True):
-        if not kept or (end <= kept[-1] and cutoff >= since):
-            kept.append(cutoff)
-    return kept
-
-
-def _draw_observed(axis: Axes, observed: pd.Series, *, since: float) -> None:
+def draw_observed(axis: Axes, observed: pd.Series, *, since: float) -> None:
     """Draw what was seen up to the first cutoff, and from there what was held back."""
     alone = observed.notna() & observed.shift().isna() & observed.shift(-1).isna()
     seen, held_back = observed.loc[:since], observed.loc[since:]
@@ -109,22 +152,48 @@ def _draw_observed(axis: Axes, observed: pd.Series, *, since: float) -> None:
             axis.plot(dots.index, dots, color=colour, linestyle="", marker=".", markersize=4, zorder=5)
 
 
-def _draw_forecast(axis: Axes, rows: pd.DataFrame, observed: pd.Series, *, label: str, colour: str) -> None:
+def draw_cutoff(axis: Axes, cutoff: float) -> None:
+    """Draw a thin line where a forecast begins."""
+    axis.axvline(cutoff, color=style.QUIET, linewidth=0.9, linestyle=":", label="cutoff", zorder=1)
+
+
+def draw_forecast(
+    axis: Axes, rows: pd.DataFrame, observed: pd.Series, *, label: str, colour: str, sheer: float | None = None
+) -> None:
+    """Draw a forecast with its intervals; one that overlies others has the wide interval alone, sheer and edged."""
     line = rows["forecast"]
-    axis.plot(line.index, line, color=colour, label=label, zorder=3, **style.line_style("", steps=len(line)))
+    look = style.line_style("", steps=len(line)) | ({} if sheer is None else {"linewidth": 1.7})
+    axis.plot(line.index, line, color=colour, label=label, zorder=3, **look)
     known = observed.loc[: line.index[0]].dropna()
     known = known.loc[known.index < line.index[0]]
     if len(known):  # a thin thread to the last value that the model saw
         thread = pd.concat([known.iloc[-1:], line.iloc[:1]])
         axis.plot(thread.index, thread, color=colour, linewidth=0.8, alpha=0.7, zorder=3)
-    for (low, high), share in zip(_intervals(rows), (0.2, 0.4), strict=False):
+    for number, (low, high) in enumerate(_intervals(rows)):
         name = f"{round(100 * (high - low), 6):g} % interval"
         below, above = rows[f"q{low:g}"], rows[f"q{high:g}"]
-        look: dict[str, Any] = {"color": style.tint(colour, share), "label": name, "zorder": 2}
-        if len(rows) == 1:  # a band of one step would have no width
-            axis.vlines(rows.index, below, above, linewidth=6, **look)
-        else:
-            axis.fill_between(rows.index, below, above, linewidth=0, **look)
+        if sheer is None:
+            _draw_band(axis, below, above, label=name, color=style.tint(colour, (0.2, 0.4)[number]))
+        elif number == 0:
+            _draw_band(axis, below, above, label=name, color=colour, alpha=sheer)
+            for edge in (below, above):
+                axis.plot(edge.index, edge, color=colour, linewidth=0.6, alpha=0.5, zorder=2)
+
+
+def _draw_band(axis: Axes, below: pd.Series, above: pd.Series, **look: Any) -> None:
+    if len(below) == 1:  # a band of one step would have no width
+        axis.vlines(below.index, below, above, linewidth=6, zorder=2, **look)
+    else:
+        axis.fill_between(below.index, below, above, linewidth=0, zorder=2, **look)
+
+
+def draw_baselines(axis: Axes, rows: pd.DataFrame, palette: Mapping[str, str]) -> None:
+    """Draw the forecasts of other models from one cutoff, thin and dashed."""
+    for name, colour in palette.items():
+        line = rows.loc[rows["model"] == name, "forecast"]
+        look = style.line_style(name, steps=len(line)) | {"linewidth": 1.2, "linestyle": (0, (4, 2))}
+        if len(line):
+            axis.plot(line.index, line, color=colour, label=name, zorder=4, **look)
 
 
 def _intervals(rows: pd.DataFrame) -> list[tuple[float, float]]:

@@ -21,7 +21,8 @@ BASELINES = {
     "naive2": "#56B4E9",
     "ridge": "#D55E00",
 }
-_OTHERS = ("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+_OTHERS = ("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255")
+TINTS = (MODEL, "#56B4E9")  # of neighbours that overlap, by turns
 HISTORY, QUIET, AHEAD = "#666666", "#8C8C8C", "#F5F0E1"
 _GRID, _TICKS = "#E8E8E8", "#333333"
 
@@ -50,10 +51,15 @@ def colours(models: Iterable[str]) -> dict[str, str]:
     """Give each model its colour: fixed for a baseline; blue, then what is free, for the others."""
     names = list(dict.fromkeys(models))
     fixed = {name: BASELINES[name] for name in names if name in BASELINES}
-    others = [name for name in names if name not in BASELINES]
-    free = [MODEL, *sorted(_OTHERS, key=lambda colour: colour in fixed.values())]
-    chosen = fixed | {name: free[number % len(free)] for number, name in enumerate(others)}
+    chosen = fixed | distinct((name for name in names if name not in BASELINES), taken=fixed.values())
     return {name: chosen[name] for name in names}
+
+
+def distinct(names: Iterable[str], *, taken: Iterable[str] = ()) -> dict[str, str]:
+    """Give each name a colour, those that are taken last: seven, then from the beginning."""
+    held = set(taken)
+    free = sorted((MODEL, *_OTHERS), key=lambda colour: colour in held)
+    return {name: free[number % len(free)] for number, name in enumerate(dict.fromkeys(names))}
 
 
 def tint(colour: str, share: float) -> tuple[float, float, float]:
@@ -68,6 +74,11 @@ def line_style(name: str, *, steps: int) -> dict[str, Any]:
     if name in BASELINES:
         return {"linewidth": 1.3, "linestyle": (0, (4, 2)), "marker": marker, "markersize": 3.5}
     return {"linewidth": 2.2, "marker": marker, "markersize": 5}
+
+
+def shortened(text: str, *, length: int) -> str:
+    """Cut a text that would not fit."""
+    return text if len(text) <= length else text[: length - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def blank(*, height: float) -> Figure:

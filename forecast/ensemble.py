@@ -1,0 +1,381 @@
+"""Several forecasters as one: seeds of one model, or different models.
+
+Saved it is one folder, whose members are saved forecasters:
+
+    ensemble.yaml     format, class, settings, weights, number of members
+    checksums.json    sha256 of it, and of the checksums of every member
+    members/0/ ...    a saved forecaster each: see `forecast.artifact`
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Sequence
+from copy import copy
+from numbers import Integral
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import pandas as pd
+import torch
+import yaml
+from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
+
+from forecast import artifact
+from forecast.combination import best_weights, combination, given_weights, spread_of
+from forecast.data.columns import Columns
+from forecast.data.panel import Panel
+from forecast.data.windows import Split, split_ends
+from forecast.errors import ArtifactError, ConfigError, DataError
+from forecast.folders import CHECKSUMS, checked_files, checksums, refuse_absent, refuse_to_replace, whole_folder
+from forecast.forecaster import Forecaster
+from forecast.members import fit_apart, fit_in_turn, label, log_histories, naming
+from forecast.predictor import Predictor, Table
+
+if TYPE_CHECKING:
+    from lightning.pytorch.loggers import Logger
+
+log = logging.getLogger("forecast")
+SAME = ("horizon", "columns", "freq", "seasonality")  # settings in which members agree
+OWN = rf"{re.escape(artifact.ENSEMBLE)}|{re.escape(CHECKSUMS)}|members/\d+/({artifact.OWN})"
+
+
+class Ensemble(Predictor):
+    """Several forecasters whose forecasts are made one, step by step and level by level.
+
+    Parameters
+    ----------
+    members : sequence of Forecaster
+        With the same horizon, columns, freq and seasonality; contexts, models and seeds may differ. They stay as
+        they are: copies are fitted.
+    combine : {"median", "mean"}
+        Over members, of the point and of each quantile.
+    weights : "validation" or sequence of float, optional
+        What each member counts for: all the same by default; numbers; or what was best on horizons held back,
+        after which every member is fitted again on everything.
+    validation : int
+        Horizons that ``weights="validation"`` holds back at the end of what `fit` is given.
+    processes : int
+        Members trained at the same time, each in a process of its own.
+
+    Attributes
+    ----------
+    members_ : list of Forecaster
+        Fitted.
+    weights_ : ndarray (M,)
+        What each member counts for, 1 in all.
+    context_length_ : int
+        The shortest of the members': what each of them reads.
+    history_ : DataFrame
+        Of all members, told apart by the column ``member``.
+    horizon_, seasonality_, freq_, panel_
+        As of every `Predictor`.
+
+    Examples
+    --------
+    >>> seeds = [Forecaster("gru", horizon=14, seed=seed) for seed in range(5)]  # doctest: +SKIP
+    >>> Ensemble(seeds).fit(frame).predict()  # doctest: +SKIP
+    """
+
+    members_: list[Forecaster]
+    weights_: np.ndarray
+
+    def __init__(
+        self,
+        members: Sequence[Forecaster],
+        *,
+        combine: str = "median",
+        weights: str | Sequence[float] | None = None,
+        validation: int = 1,
+        processes: int = 1,
+    ) -> None:
+        self.members = members
+        self.combine = combine
+        self.weights = weights
+        self.validation = validation
+        self.processes = processes
+
+    @property
+    def horizon(self) -> int:  # type: ignore[override]
+        """Steps to forecast, of every member."""
+        return self.members[0].horizon
+
+    @property
+    def columns(self) -> Columns | None:  # type: ignore[override]
+        """Roles of the table's columns, for every member."""
+        return self.members[0].columns
+
+    @property
+    def device(self) -> torch.device:
+        """Where the first member's predictions are made."""
+        return self.members_[0].device
+
+    def fit(
+        self,
+        frame: Table,
+        *,
+        warm_start: bool = False,
+        update_statistics: bool = False,
+        folder: Path | None = None,
+        logger: Logger | None = None,
+    ) -> Self:
+        """Train every member on everything given.
+
+        With the same number of threads for each member, the number of processes changes no bit of a forecast.
+
+        Parameters
+        ----------
+        frame : DataFrame, Series or Panel
+            Long or wide, any order of rows.
+        warm_start : bool
+            Go on from what each member learned before, with the settings that `members` have now. Weights found
+            by validation stay: a held-back span would tell nothing of members that have seen it.
+        update_statistics : bool
+            As of `Forecaster.fit`.
+        folder : Path
+            Where checkpoints go, in a folder ``member-0`` ... for each; none are written without it.
+        logger : Logger
+            A Lightning logger, given each member's losses when all are trained.
+
+        Raises
+        ------
+        ValueError
+            If the table or a parameter cannot be used. What one member refuses begins with its number and name.
+        """
+        given = self._checked()
+        options = {"warm_start": warm_start, "update_statistics": update_statistics}
+        if warm_start:
+            members = self._started()
+        else:
+            self.__dict__.pop("panel_", None)
+            members = self._copies()
+        panel = self._panel(frame, freq=self.freq_ if warm_start else members[0].freq)
+        if given is not None:
+            weights = given
+        elif warm_start:
+            weights = self.weights_
+        else:
+            weights = self._validated(panel, folder=folder and folder / "validation")
+        self.members_ = self._fitted(members, panel, options, folder=folder)
+        self._settle(weights)
+        histories = [member.history_.assign(member=number) for number, member in enumerate(self.members_)]
+        self.history_ = pd.concat(histories, ignore_index=True)
+        if logger is not None:
+            log_histories(logger, histories)
+        return self
+
+    def covers(self, level: float) -> bool:
+        """Return whether every member can give a quantile of this level."""
+        return all(member.covers(level) for member in self.members_)
+
+    def own_levels(self) -> tuple[float, ...]:
+        """Return the levels of the first member, or those of any member that all can give where one lacks some."""
+        return _common_levels(self.members_)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the fitted ensemble as a folder of saved forecasters; whole or not at all."""
+        check_is_fitted(self)
+        path = Path(path)
+        refuse_to_replace(path, artifact.ENSEMBLE, OWN, kind="ensemble")
+        head = {
+            "format": artifact.FORMAT,
+            "class": type(self).__name__,
+            "combine": self.combine,
+            "weights": self.weights if self.weights is None or isinstance(self.weights, str) else list(self.weights),
+            "validation": self.validation,
+            "processes": self.processes,
+            "members": len(self.members_),
+            "fitted": {"weights": self.weights_.tolist()},
+        }
+        with whole_folder(path) as folder:
+            files = {artifact.ENSEMBLE: artifact.plain_yaml(head)}
+            (folder / artifact.ENSEMBLE).write_bytes(files[artifact.ENSEMBLE])
+            for number, member in enumerate(self.members_):
+                sums = member.save(folder / _place(number)) / CHECKSUMS
+                files[f"{_place(number)}/{CHECKSUMS}"] = sums.read_bytes()
+            (folder / CHECKSUMS).write_bytes(checksums(files))
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path, *, allow: Iterable[type] = ()) -> Ensemble:
+        """Read a saved ensemble; no code in it is run.
+
+        Parameters
+        ----------
+        path : path
+            What `save` wrote.
+        allow : iterable of type
+            Network, loss or scaler classes of one's own that the saved members may name.
+        """
+        path, allow = Path(path), tuple(allow)
+        refuse_absent(path, artifact.ENSEMBLE, kind="ensemble")
+        artifact.refuse_other_formats(path / artifact.ENSEMBLE)
+        try:
+            head = yaml.safe_load(checked_files(path, [artifact.ENSEMBLE])[artifact.ENSEMBLE])
+            settings = {name: head[name] for name in ("combine", "weights", "validation", "processes")}
+            numbers, weights = range(head["members"]), head["fitted"]["weights"]
+            given_weights(weights, len(numbers))
+            if head["class"] != cls.__name__:
+                raise ValueError(f"its class is {head['class']!r}")
+        except (KeyError, TypeError, ValueError, OverflowError, yaml.YAMLError) as error:
+            if isinstance(error, ArtifactError):
+                raise
+            raise ArtifactError(f"{str(path)!r} is not a saved ensemble of this package: {error!r}.") from error
+        checked_files(path, (f"{_place(number)}/{CHECKSUMS}" for number in numbers))
+        members = [Forecaster.load(path / _place(number), allow=allow) for number in numbers]
+        ensemble = cls([clone(member) for member in members], **settings)
+        ensemble._checked()
+        ensemble.members_ = members
+        ensemble._settle(np.asarray(weights, np.float64))
+        return ensemble
+
+    def _values(self, panel: Panel, series: np.ndarray, ends: np.ndarray, levels: Sequence[float]) -> np.ndarray:
+        """Return forecasts (N, H, C, 1 + Q), NaN where a member has none."""
+        values = []
+        for number, member in enumerate(self.members_):
+            with naming(number, member):
+                values.append(member.predict_origins(panel, series, ends, levels=levels))
+        return combination(self.combine)(np.stack(values), self.weights_)
+
+    def _checked(self) -> np.ndarray | None:
+        """Refuse settings that make no sense; return the weights (M,), None where they are to be found."""
+        members = self.members
+        if not isinstance(members, Sequence) or not members or not all(isinstance(one, Forecaster) for one in members):
+            raise ConfigError(f"members is a list of one Forecaster or more, got {members!r}.")
+        for number, member in enumerate(members[1:], start=1):
+            _refuse_different(members[0], number, member)
+        combination(self.combine)
+        _check_count("processes", self.processes)
+        if isinstance(self.weights, str) and self.weights == "validation":
+            _check_count("validation", self.validation)
+            return None
+        return given_weights(self.weights, len(members))
+
+    def _copies(self) -> list[Forecaster]:
+        return [clone(member) for member in self.members]
+
+    def _started(self) -> list[Forecaster]:
+        """Return members with what was learned before and the settings of now."""
+        check_is_fitted(self)
+        if len(self.members) != len(self.members_):
+            raise ConfigError(
+                f"there are {len(self.members)} members and {len(self.members_)} were trained. A warm start goes on "
+                "with those: fit anew, or give as many."
+            )
+        now = (member.get_params(deep=False) for member in self.members)
+        return [copy(fitted).set_params(**params) for fitted, params in zip(self.members_, now, strict=True)]
+
+    def _fitted(
+        self, members: list[Forecaster], panel: Panel, options: dict[str, Any], *, folder: Path | None
+    ) -> list[Forecaster]:
+        each = [{**options, "folder": folder and folder / f"member-{number}"} for number in range(len(members))]
+        processes = min(self.processes, len(members))
+        if processes == 1:
+            return fit_in_turn(members, panel, each)
+        return fit_apart(members, panel, each, processes=processes)
+
+    def _settle(self, weights: np.ndarray) -> None:
+        """Take from the fitted members what all share."""
+        members = self.members_
+        self.weights_ = weights
+        self.horizon_, self.freq_, self.seasonality_ = (
+            getattr(members[0], name) for name in ("horizon_", "freq_", "seasonality_")
+        )
+        self.context_length_ = min(member.context_length_ for member in members)
+        self.panel_ = max(members, key=lambda member: member.context_length_).panel_
+
+    def _validated(self, panel: Panel, *, folder: Path | None) -> np.ndarray:
+        """Return the best weights on horizons held back, of members that have not seen them."""
+        ends = self._held_back(panel)
+        members = self._fitted(self._copies(), panel.until(ends[0]), {}, folder=folder)
+        context = min(member.context_length_ for member in members)
+        series, origins = self._scored_origins(panel, ends, context)
+        levels = _common_levels(members)
+        values = np.stack([member.predict_origins(panel, series, origins, levels=levels) for member in members])
+        quantiles = values[..., 1:] if levels else values[..., :1]
+        steps = panel.offsets[series][:, None] + origins[:, None] + np.arange(self.horizon)
+        spreads = [
+            spread_of(panel.series(number)[:end], seasonality=members[0].seasonality_)
+            for number, end in enumerate(ends[0])
+        ]
+        scale = np.stack(spreads)[series]
+        if not np.isfinite(scale).any():
+            log.warning("every series is constant before the steps held back, so that members weigh the same.")
+        weights = best_weights(quantiles, panel.target[steps], scale, levels or (0.5,))
+        told = [f"{weight:.2f} {label(*one)}" for one, weight in zip(enumerate(members), weights, strict=True)]
+        log.info("weights by validation: %s", ", ".join(told))
+        return weights
+
+    def _held_back(self, panel: Panel) -> np.ndarray:
+        """Return where the known part of each series ends at each origin held back: (W, n)."""
+        split: Split = "series_end" if panel.freq.kind == "integer" else "calendar"
+        ends = split_ends(panel, horizon=self.horizon, windows=self.validation, split=split)
+        if (ends[0] <= self.horizon).all():
+            raise self._nothing_left(panel)
+        self._scored_origins(panel, ends, int(panel.ends.max()))  # refuses before training what it would after it
+        return ends
+
+    def _scored_origins(self, panel: Panel, ends: np.ndarray, context: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return series and ends (N,) of the origins with an observation in the context and in a full horizon."""
+        window, series = np.nonzero((ends > 0) & (ends + self.horizon <= panel.ends))
+        origins = ends[window, series]
+        before = panel.observed(series, origins - context, origins)
+        both = before & panel.observed(series, origins, origins + self.horizon)
+        if not both.any():
+            raise self._nothing_left(panel)
+        return series[both], origins[both]
+
+    def _nothing_left(self, panel: Panel) -> DataError:
+        return DataError(
+            f"weights='validation' holds back validation={self.validation} horizons of {self.horizon} steps, which "
+            f"leaves nothing to train on or to score; the longest series has {panel.ends.max()} steps. Lower "
+            "validation, give longer series, or leave weights out."
+        )
+
+
+def load(path: str | Path, *, allow: Iterable[type] = ()) -> Forecaster | Ensemble:
+    """Read a saved forecaster or a saved ensemble, whichever the folder holds; no code in it is run.
+
+    Parameters
+    ----------
+    path : path
+        What `save` wrote.
+    allow : iterable of type
+        Network, loss or scaler classes of one's own that it may name.
+    """
+    kind = Ensemble if (Path(path) / artifact.ENSEMBLE).is_file() else Forecaster
+    return kind.load(path, allow=allow)
+
+
+def _place(number: int) -> str:
+    return f"members/{number}"
+
+
+def _refuse_different(first: Forecaster, number: int, member: Forecaster) -> None:
+    for name in SAME:
+        ours, theirs = (getattr(one, name) for one in (first, member))
+        if name == "columns":
+            ours, theirs = (columns or Columns() for columns in (ours, theirs))
+        if ours != theirs:
+            raise ConfigError(
+                f"{label(0, first)} has {name}={ours!r} and {label(number, member)} has {theirs!r}. "
+                f"Members forecast the same steps: give them one {name}."
+            )
+
+
+def _check_count(name: str, value: object) -> None:
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+        raise ConfigError(f"{name} is a whole number of 1 or more, got {value!r}.")
+
+
+def _common_levels(members: Sequence[Forecaster]) -> tuple[float, ...]:
+    def all_cover(level: float) -> bool:
+        return all(member.covers(level) for member in members)
+
+    first = members[0].own_levels()
+    if all(map(all_cover, first)):
+        return first
+    return tuple(sorted({level for member in members for level in member.own_levels() if all_cover(level)}))

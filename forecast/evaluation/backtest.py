@@ -1,0 +1,278 @@
+"""Score a forecaster and the simple methods on the past: the same origins for all, nothing read beyond them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from numbers import Integral
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.special import ndtri
+from sklearn.base import clone
+
+from forecast.data.panel import Panel
+from forecast.data.windows import Split
+from forecast.errors import ConfigError, DataError, unknown_name
+from forecast.evaluation.baselines import BASELINES
+from forecast.evaluation.metrics import mase_scale
+from forecast.evaluation.origins import Origins, fold_ends, scored_origins, truth_after, warn_of_left_out
+from forecast.evaluation.tables import INTERVAL, Backtest, tabulated
+from forecast.frames import FORECAST, forecast_frame, level_name, raised_to_minima, told
+from forecast.predictor import Predictor, Table
+
+log = logging.getLogger("forecast")
+
+
+class _Forecasts(NamedTuple):
+    """What all models forecast from the same origins."""
+
+    origins: Origins
+    values: dict[str, np.ndarray]  # (N, H, C, 1 + Q) of each model; NaN where one cannot forecast
+
+
+def backtest(
+    forecaster: Predictor,
+    frame: Table,
+    *,
+    folds: int = 5,
+    step: int | None = None,
+    refit: bool | int = False,
+    baselines: Sequence[str] = tuple(BASELINES),
+    split: Split | None = None,
+    mase_season: int | None = None,
+    name: str | None = None,
+    folder: Path | None = None,
+) -> Backtest:
+    """Forecast the past from several cutoffs, beside baselines, as if what came after were not known yet.
+
+    The forecaster given is left as it is: copies of it are fitted, each on what lies before its fold alone.
+
+    Parameters
+    ----------
+    forecaster : Forecaster or Ensemble
+        Fitted or not.
+    frame : DataFrame, Series or Panel
+        The whole span.
+    folds : int
+        How many cutoffs; the last lies one horizon before the end.
+    step : int
+        Steps from one cutoff to the next; the horizon by default. Folds overlap where it is shorter.
+    refit : bool or int
+        Fit once, before the first fold (False), before each fold (True), or before every k-th one. Baselines that
+        learn are fitted at the same folds.
+    baselines : sequence of str
+        Names in `BASELINES`; each reads the history before a cutoff and nothing after it.
+    split : {"calendar", "series_end"}
+        One cutoff for all series, or each counted back from its own end; the latter by default where times are
+        whole numbers.
+    mase_season : int
+        Period of MASE's scale; the forecaster's seasonality where it is not given.
+    name : str
+        Of the forecaster, in the tables; that of its model by default.
+    folder : Path
+        Where checkpoints go, of each fit in a folder `fold-1` and so on: called again, an interrupted backtest goes
+        on from them.
+
+    Returns
+    -------
+    Backtest, with every forecast, and scores by model, fold, step and series.
+
+    Raises
+    ------
+    ConfigError
+        If a setting makes no sense.
+    DataError
+        If the folds leave nothing to train on, or nothing can be scored.
+    """
+    name = _named(forecaster) if name is None else name
+    every = _check_plan(folds=folds, step=step, refit=refit, horizon=forecaster.horizon, mase_season=mase_season)
+    check_baselines(baselines, name=name)
+    panel = forecaster._panel(frame, freq=getattr(forecaster, "freq", None))
+    ends = fold_ends(panel, horizon=forecaster.horizon, folds=folds, step=step, split=split)
+    origins = scored_origins(panel, ends, horizon=forecaster.horizon)
+    warn_of_left_out(panel, ends, origins)
+    parts = []
+    for first in range(0, folds, every):
+        own = origins.taken((origins.window >= first) & (origins.window < first + every))
+        if not len(own.series):
+            continue
+        known = panel.until(ends[first])
+        place = None if folder is None else Path(folder) / f"fold-{first + 1}"
+        fitted = clone(forecaster).fit(known, folder=place)
+        log.info("fitted on what lies before fold %d of %d", first + 1, folds)
+        parts.append(_forecasts(fitted, panel, known, own, name=name, baselines=baselines))
+    return _scored(parts, panel, fitted, asked=len(origins.series), mase_season=mase_season)
+
+
+def evaluate(
+    fitted: Predictor,
+    panel: Panel,
+    ends: np.ndarray,
+    *,
+    name: str,
+    baselines: Sequence[str],
+    mase_season: int | None = None,
+) -> Backtest:
+    """Score a forecaster that is fitted already, beside baselines.
+
+    Parameters
+    ----------
+    fitted : Predictor
+        Fitted on `panel.until(ends[0])`, as the baselines are here.
+    panel : Panel
+        The whole span.
+    ends : ndarray of int64 (W, n)
+        Where the known part of each series ends at each origin, as `split_ends` gives them.
+    name, baselines, mase_season
+        As in `backtest`.
+
+    Raises
+    ------
+    DataError
+        If no origin can be scored.
+    """
+    check_baselines(baselines, name=name)
+    origins = scored_origins(panel, ends, horizon=fitted.horizon_)
+    warn_of_left_out(panel, ends, origins)
+    part = _forecasts(fitted, panel, panel.until(ends[0]), origins, name=name, baselines=baselines)
+    return _scored([part], panel, fitted, asked=len(origins.series), mase_season=mase_season)
+
+
+def check_baselines(baselines: Sequence[str], *, name: str | None = None) -> None:
+    """Refuse a name that is not in `BASELINES`, is there twice, or is that of the forecaster too."""
+    if isinstance(baselines, str):
+        raise ConfigError(f"baselines is a list of names, got {baselines!r}. Write [{baselines}].")
+    for baseline in baselines:
+        if baseline not in BASELINES:
+            raise ConfigError(unknown_name("baseline", baseline, BASELINES))
+        if list(baselines).count(baseline) > 1:
+            raise ConfigError(f"baseline {baseline!r} is named twice. Name it once.")
+    if name in baselines:
+        raise ConfigError(
+            f"the forecaster is named {name!r}, as a baseline is. Give another name, or leave that one out."
+        )
+
+
+def _check_plan(*, folds: int, step: int | None, refit: bool | int, horizon: int, mase_season: int | None) -> int:
+    """Return how many folds a fit serves."""
+    for name, value in {"folds": folds, "step": step, "horizon": horizon, "mase_season": mase_season}.items():
+        if value is None and name in ("step", "mase_season"):
+            continue
+        if not _is_count(value):
+            raise ConfigError(f"{name} is a whole number of 1 or more, got {value!r}.")
+    if isinstance(refit, bool):
+        return 1 if refit else folds
+    if not _is_count(refit):
+        raise ConfigError(f"refit is False, True, or every how many folds to fit again (1 or more); got {refit!r}.")
+    return refit
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
+
+
+def _named(forecaster: Predictor) -> str:
+    model = getattr(forecaster, "model", None)
+    return model if isinstance(model, str) else type(forecaster).__name__.lower()
+
+
+def _forecasts(
+    fitted: Predictor, panel: Panel, known: Panel, origins: Origins, *, name: str, baselines: Sequence[str]
+) -> _Forecasts:
+    """Forecast from all origins with each model, the baselines fitted on `known`, what the forecaster was fitted on."""
+    origins = origins.taken(panel.observed(origins.series, origins.ends - fitted.context_length_, origins.ends))
+    levels = _levels(fitted)
+    values = {name: fitted.predict_origins(panel, origins.series, origins.ends, levels=levels)}
+    for baseline in baselines:
+        values[baseline] = _simple(baseline, fitted, panel, known, origins, levels=levels, like=values[name])
+    return _Forecasts(origins, values)
+
+
+def _simple(
+    baseline: str,
+    fitted: Predictor,
+    panel: Panel,
+    known: Panel,
+    origins: Origins,
+    *,
+    levels: Sequence[float],
+    like: np.ndarray,
+) -> np.ndarray:
+    """Return what a baseline forecasts where the forecaster does, target by target, normal about its point."""
+    values = np.full(like.shape, np.nan)
+    origin, channel = told(like)
+    for target in range(like.shape[2]):
+        method = BASELINES[baseline]().fit(
+            [known.series(number)[:, target] for number in range(len(known.ids))],
+            horizon=fitted.horizon_,
+            seasonality=fitted.seasonality_,
+        )
+        own = origin[channel == target]
+        histories = [
+            panel.series(series)[:end, target]
+            for series, end in zip(origins.series[own], origins.ends[own], strict=True)
+        ]
+        point, spread = method.predict(histories)
+        values[own, :, target] = point[..., None] + spread[..., None] * np.append(0, ndtri(np.asarray(levels)))
+        values[own, :, target, 0] = point  # also where the spread is unknown
+    return raised_to_minima(values, panel.columns)
+
+
+def _levels(fitted: Predictor) -> list[float]:
+    """Return the levels of the forecaster and those of the interval that it can give."""
+    own = fitted.levels()
+    names = {level_name(level) for level in own}
+    return sorted([*own, *(level for level in INTERVAL if level_name(level) not in names and fitted.covers(level))])
+
+
+def _scored(
+    parts: Sequence[_Forecasts], panel: Panel, fitted: Predictor, *, asked: int, mase_season: int | None
+) -> Backtest:
+    """Lay the forecasts beside the truth, and score them."""
+    origins = Origins(*(np.concatenate(fields) for fields in zip(*(part.origins for part in parts), strict=True)))
+    values = {model: np.concatenate([part.values[model] for part in parts]) for model in parts[0].values}
+    origin, channel = told(next(iter(values.values())))
+    left_out = asked * len(panel.columns.targets) - len(origin)
+    if left_out:
+        log.warning("%d held-back windows have nothing observed in their context: not scored.", left_out)
+    if not len(origin):
+        raise DataError("no held-back window has an observed value in its context. Lengthen context_length.")
+    truth = truth_after(panel, origins, horizon=fitted.horizon_)
+    levels = _levels(fitted)
+    frames = [_frame(panel, origins, truth, forecasts, levels, model) for model, forecasts in values.items()]
+    season = mase_season or fitted.seasonality_
+    return tabulated(
+        pd.concat(frames, ignore_index=True),
+        columns=panel.columns,
+        scale=_scales(panel, origins.taken(origin), channel, season=season),
+    )
+
+
+def _frame(
+    panel: Panel, origins: Origins, truth: np.ndarray, values: np.ndarray, levels: Sequence[float], model: str
+) -> pd.DataFrame:
+    """Return forecasts of one model as a table with cutoff, fold, model and truth."""
+    origin, channel = told(values)
+    frame = forecast_frame(panel, origins.series, origins.ends, values, levels)
+    cutoffs = panel.stamp_column(panel.stamps(origins.series, origins.ends - 1))
+    rows = np.repeat(origin, truth.shape[1])
+    after = list(frame.columns).index(FORECAST)
+    frame.insert(after, "cutoff", cutoffs.iloc[rows].array)
+    frame.insert(after + 1, "fold", origins.window[rows] + 1)
+    frame.insert(after + 2, "model", model)
+    return frame.assign(y=truth[origin, :, channel].reshape(-1))
+
+
+def _scales(panel: Panel, origins: Origins, channel: np.ndarray, *, season: int) -> pd.Series:
+    """Return MASE's scale of each series and target, from what lies before its first origin."""
+    first = pd.Series(origins.ends).groupby([origins.series, channel]).min()
+    number, target = (first.index.get_level_values(level) for level in (0, 1))
+    scales = [
+        mase_scale(panel.series(series)[:end, own], seasonality=season)
+        for series, own, end in zip(number, target, first, strict=True)
+    ]
+    ids, targets = panel.ids[number], pd.Index(panel.columns.targets)
+    return pd.Series(scales, index=ids if len(targets) == 1 else pd.MultiIndex.from_arrays([ids, targets[target]]))

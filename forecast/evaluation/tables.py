@@ -1,0 +1,190 @@
+"""What forecasts of the past are worth: the tables of a backtest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NoReturn
+
+import numpy as np
+import pandas as pd
+
+from forecast.data.columns import Columns
+from forecast.evaluation.metrics import METRICS, inside, symmetric_percent
+from forecast.frames import FORECAST, TARGET, level_name
+
+INTERVAL = (0.1, 0.9)  # whose coverage and width are told
+IN_UNITS = ("mae", "rmse", "width")  # of the target; the other metrics have none
+
+
+@dataclass(frozen=True, eq=False)
+class Backtest:
+    """Every forecast of the past, and what it is worth.
+
+    A series is a pair of id and target where there are several targets; the column `target` is there only then.
+    `series` counts those with any observed truth, `constant` those among them without a MASE, its scale being
+    undefined. Of several targets in different units `mae`, `rmse` and `width` are NaN, except by series and target.
+
+    Parameters
+    ----------
+    forecasts : DataFrame
+        id, time, `target`, `cutoff`, `fold` (from 1), `model`, `forecast`, quantiles, `y` (NaN where not observed).
+    scores : DataFrame
+        `model`, `series`, `constant` and the metrics, each the mean over series.
+    per_fold : DataFrame
+        The same for each `fold`; `cutoff` is the latest of its series.
+    per_step : DataFrame
+        The same for each `step` of the horizon; 1 is the first after the cutoff.
+    per_series : DataFrame
+        `model`, id, `target` and the metrics over all folds and steps.
+    per_target : DataFrame or None
+        `model`, `target` and the columns of `scores`; None where there is one target.
+    """
+
+    forecasts: pd.DataFrame
+    scores: pd.DataFrame
+    per_fold: pd.DataFrame
+    per_step: pd.DataFrame
+    per_series: pd.DataFrame
+    per_target: pd.DataFrame | None = None
+
+
+def tabulated(forecasts: pd.DataFrame, *, columns: Columns, scale: pd.Series) -> Backtest:
+    """Score every model by series, fold, step and target, over the steps whose truth was observed.
+
+    Parameters
+    ----------
+    forecasts : DataFrame
+        As in `Backtest`; any order of rows.
+    columns : Columns
+        Names the id and the time, and the units of the targets.
+    scale : Series
+        MASE's scale by id, or by id and target where there are several; NaN where it is undefined.
+
+    Raises
+    ------
+    ValueError
+        If the models were not scored on the same rows, or a forecast or a scale is absent.
+    """
+    names = [columns.id, TARGET] if TARGET in forecasts else [columns.id]
+    series = forecasts.groupby(names, sort=False, observed=True).ngroup().to_numpy()
+    pairs = forecasts[names].iloc[np.unique(series, return_index=True)[1]].reset_index(drop=True)
+    model, models = pd.factorize(forecasts["model"])
+    rows = _rows(forecasts, columns.time, model=model, pair=series)
+    errors = _errors(rows, _scale_of(pairs, scale)[rows["pair"]])
+
+    cells = _cells(errors, ["model", "pair"])
+    cells = cells.join(pairs, on="pair")
+    units = set(columns.units)
+    hidden = IN_UNITS if TARGET in pairs and (len(units) > 1 or "" in units) else ()
+    per_fold = _averaged(_cells(errors, ["model", "fold", "pair"]), ["model", "fold"], hidden=hidden)
+    per_step = _averaged(_cells(errors, ["model", "step", "pair"]), ["model", "step"], hidden=hidden)
+    cutoffs = forecasts.groupby("fold")["cutoff"].max()
+    per_fold.insert(2, "cutoff", cutoffs.loc[per_fold["fold"]].array)
+
+    def named(table: pd.DataFrame) -> pd.DataFrame:
+        return table.assign(model=models[table["model"]])
+
+    return Backtest(
+        forecasts=forecasts,
+        scores=named(_averaged(cells, ["model"], hidden=hidden)),
+        per_fold=named(per_fold),
+        per_step=named(per_step),
+        per_series=named(cells[["model", *names, *METRICS]]),
+        per_target=named(_averaged(cells, ["model", TARGET])) if TARGET in pairs else None,
+    )
+
+
+def _rows(forecasts: pd.DataFrame, time: str, *, model: np.ndarray, pair: np.ndarray) -> pd.DataFrame:
+    """Return truth and forecast of each row by model, pair, fold and step; the index is the place in `forecasts`."""
+    keys = {
+        "model": model,
+        "pair": pair,
+        "fold": forecasts["fold"].to_numpy(np.int64),
+        "time": pd.factorize(forecasts[time], sort=True)[0],
+    }
+    order = np.lexsort(list(keys.values())[::-1])
+    codes = np.stack(list(keys.values()), axis=1)[order]
+    same = codes[1:] == codes[:-1]
+    if (twice := same.all(axis=1)).any():
+        _refuse("a row is there twice", forecasts, order[twice.argmax()])
+    begins = np.append(True, ~same[:, :3].all(axis=1))
+    places = np.arange(len(codes))
+    step = places - np.maximum.accumulate(np.where(begins, places, 0)) + 1
+    lower, upper = map(level_name, INTERVAL)
+    values = {
+        name: forecasts[column].to_numpy(np.float64)[order] if column in forecasts else np.nan
+        for name, column in {"y": "y", FORECAST: FORECAST, "lower": lower, "upper": upper}.items()
+    }
+    rows = pd.DataFrame({**dict(zip(keys, codes.T, strict=True)), "step": step, **values}, index=order)
+    _refuse_unequal(rows, forecasts)
+    return rows
+
+
+def _refuse_unequal(rows: pd.DataFrame, forecasts: pd.DataFrame) -> None:
+    """Refuse models that were not scored on the same rows with the same truth."""
+    places = rows.index.to_numpy()
+    absent = (rows[FORECAST].isna() & rows["y"].notna()).to_numpy()
+    if absent.any():
+        _refuse("a row has no forecast, though the truth was observed", forecasts, places[absent.argmax()])
+    _, begins = np.unique(rows["model"], return_index=True)
+    blocks = [rows.iloc[begin:end] for begin, end in zip(begins, [*begins[1:], len(rows)], strict=True)]
+    first, keys = blocks[0], ["pair", "fold", "time"]
+    for block in blocks[1:]:
+        model = forecasts["model"].iloc[block.index[0]]
+        if not np.array_equal(first[keys], block[keys]):
+            both = pd.concat([first, block])
+            alone = both.index[~both.duplicated(keys, keep=False)]
+            _refuse(
+                f"model {model!r} was not scored on the same rows as the first model: {len(alone)} are there for one "
+                "of them alone",
+                forecasts,
+                alone[0],
+            )
+        ours, theirs = first["y"].to_numpy(), block["y"].to_numpy()
+        other = (ours != theirs) & ~(np.isnan(ours) & np.isnan(theirs))
+        if other.any():
+            _refuse(f"model {model!r} has another truth than the first model", forecasts, block.index[other][0])
+
+
+def _refuse(what: str, forecasts: pd.DataFrame, place: int) -> NoReturn:
+    row = forecasts[[name for name in forecasts if not str(name).startswith("q0.")]].iloc[place].to_dict()
+    raise ValueError(f"{what}, first {row}. Score every model once on the same series, folds and times.")
+
+
+def _scale_of(pairs: pd.DataFrame, scale: pd.Series) -> np.ndarray:
+    index = pd.MultiIndex.from_frame(pairs) if pairs.shape[1] > 1 else pd.Index(pairs.iloc[:, 0])
+    absent = ~index.isin(scale.index)
+    if absent.any():
+        raise ValueError(
+            f"scale lacks {absent.sum()} series, first {index[absent][0]!r}. Give NaN where it is undefined."
+        )
+    found: np.ndarray = scale.reindex(index).to_numpy(np.float64)
+    return np.where(found > 0, found, np.nan)
+
+
+def _errors(rows: pd.DataFrame, scale: np.ndarray) -> pd.DataFrame:
+    """Return the keys of each row and what it adds to each metric; the square of its error for `rmse`."""
+    y, forecast, lower, upper = (rows[name].to_numpy() for name in ("y", FORECAST, "lower", "upper"))
+    absolute = np.abs(y - forecast)
+    return rows[["model", "pair", "fold", "step"]].assign(
+        mae=absolute,
+        rmse=absolute**2,
+        smape=symmetric_percent(y, forecast),
+        mase=absolute / scale,
+        coverage=inside(y, lower, upper),
+        width=np.where(np.isnan(y), np.nan, upper - lower),
+    )
+
+
+def _cells(errors: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    table = errors.groupby(by)[list(METRICS)].mean()
+    return table.assign(rmse=np.sqrt(table["rmse"])).reset_index()
+
+
+def _averaged(cells: pd.DataFrame, by: list[str], *, hidden: tuple[str, ...] = ()) -> pd.DataFrame:
+    """Return the mean of each metric over the series that have it."""
+    undefined = cells["mase"].isna() & cells["mae"].notna()
+    grouped = cells.assign(constant=undefined).groupby(by, sort=False)
+    counts = grouped.agg(series=("mae", "count"), constant=("constant", "sum"))
+    table = counts.join(grouped[list(METRICS)].mean())
+    return table.assign(**dict.fromkeys(hidden, np.nan)).reset_index()

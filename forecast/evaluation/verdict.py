@@ -1,0 +1,73 @@
+"""The tables of a backtest in a sentence."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from forecast.evaluation.tables import Backtest
+from forecast.frames import TARGET
+
+RANKED_BY = {"mase": "MASE", "mae": "MAE", "smape": "sMAPE"}  # the first that every model has
+FAR = 0.1  # from the nominal coverage, from which on a sentence says so
+LEVEL = 0.02  # relative difference up to which two methods are called level
+
+
+def verdict(scored: Backtest, *, name: str) -> str:
+    """Return one sentence that says which method won, and by how much.
+
+    Parameters
+    ----------
+    scored : Backtest
+        Of a forecaster and baselines.
+    name : str
+        Of the forecaster.
+    """
+    metric = next((metric for metric in RANKED_BY if scored.scores[metric].notna().all()), None)
+    if metric is None:
+        return f"Nothing is known of the worth of {name}: no value of the scored windows was observed."
+    label = RANKED_BY[metric]
+    ranked = scored.scores.set_index("model")[metric].sort_values(kind="stable")
+    ours, others = ranked[name], ranked.drop(name)
+    if others.empty:
+        return f"{name} has a {label} of {shown(ours)}; no baseline was asked for."
+    rival, theirs = others.index[0], others.iloc[0]
+    share = _share(scored, metric, name=name, rival=rival)
+    if np.isclose(ours, theirs, rtol=LEVEL, atol=0):
+        values = f"{label} {shown(ours)} and {shown(theirs)}"
+        return f"{name} and {rival} are level ({values}); {share}. The simple method will do."
+    if ours < theirs:
+        return (
+            f"{name} wins: {label} {shown(ours)}, {_percent(ours, theirs)} below the best simple "
+            f"method, {rival} ({shown(theirs)}); {share}."
+        )
+    return (
+        f"{rival} wins: {label} {shown(theirs)}; {name} ({shown(ours)}) is {_percent(ours, theirs)} above "
+        f"it; {share}. On these windows {rival} is the safer choice."
+    )
+
+
+def interval_note(scored: Backtest, *, name: str) -> str:
+    """Return a sentence where the forecaster's 80 % intervals hold far more or less of the truth, else nothing."""
+    held = float(scored.scores.set_index("model")["coverage"][name])
+    if not abs(held - 0.8) > FAR:
+        return ""
+    return f" The 80 % intervals of {name} hold {held:.0%} of the truth: too {'narrow' if held < 0.8 else 'wide'}."
+
+
+def shown(value: float) -> str:
+    """Return a metric as a person reads it: four digits, whatever the unit; a dash where there is none."""
+    return "-" if not np.isfinite(value) else f"{value:.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
+
+
+def _share(scored: Backtest, metric: str, *, name: str, rival: str) -> str:
+    """Return on how many series the forecaster is better than its rival, in words."""
+    table = scored.per_series
+    several = TARGET in table
+    keys = [table.columns[1], TARGET] if several else [table.columns[1]]
+    wide = table[table["model"].isin([name, rival])].pivot(index=keys, columns="model", values=metric).dropna()
+    better = int((wide[name] < wide[rival]).sum())
+    return f"{name} is better on {better} of {len(wide)} {'pairs of series and target' if several else 'series'}"
+
+
+def _percent(ours: float, theirs: float) -> str:
+    return f"{abs(ours / theirs - 1):.0%}" if theirs else "far"

@@ -1,0 +1,80 @@
+"""The job backtest: score at many origins, and report."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from forecast.data.panel import Panel
+from forecast.evaluation import backtest as evaluation
+from forecast.evaluation.tables import Backtest
+from forecast.evaluation.verdict import interval_note, verdict
+from forecast.frames import history_frame
+from forecast.jobs.console import about, new_console, print_files, print_folds, print_scores, shown_progress, tell
+from forecast.jobs.learner import Learner, new_learner
+from forecast.jobs.record import draw, draw_errors, logged, write_card, write_forecast, write_report, write_scores
+from forecast.jobs.settings import load_table, output_folder, panel_of, plain
+from forecast.report import figures
+
+NO_MODEL = "No model is saved: forecast train fits on everything and saves one."
+
+
+def backtest(config: DictConfig) -> None:
+    """Score at several origins beside simple methods, and report."""
+    folder = output_folder()
+    with logged(folder, job="backtest"):
+        _backtest(plain(config), folder)
+
+
+def _backtest(settings: dict[str, Any], folder: Path) -> None:
+    began, console, plan = time.monotonic(), new_console(), settings["backtest"]
+    learner = new_learner(settings)
+    evaluation.check_baselines(plan["baselines"], name=learner.name)
+    panel = panel_of(load_table(settings["data"]), learner.columns, freq=learner.freq)
+    tell(console, about(panel, title=settings["data"]["name"], what=learner.about, horizon=learner.horizon))
+    facts = {"folds": _plan(plan, learner.horizon)}
+    tell(console, facts["folds"])
+    with shown_progress(console, modules=["backtest", "ensemble"]):
+        scored = evaluation.backtest(
+            learner.make(), panel, **plan, mase_season=settings["data"]["mase_season"], name=learner.name,
+            folder=folder / "checkpoints",
+        )  # fmt: skip
+    write_scores(folder, scored)
+    write_forecast(folder, "backtest", scored.forecasts)
+    _draw(folder, panel, scored, learner, context=settings["context_length"])
+    card = write_card(folder, settings, panel, facts, seconds=time.monotonic() - began)
+    sentence = verdict(scored, name=learner.name) + interval_note(scored, name=learner.name)
+    title = f"{learner.name} on {settings['data']['name']}, {_folds(plan)} of horizon {learner.horizon}"
+    write_report(folder, scored, panel, card, title=title, sentence=sentence)
+    title = f"{_folds(plan)} of {learner.horizon} steps, mean over series"
+    print_scores(console, scored, panel, title=title, name=learner.name)
+    print_folds(console, scored, name=learner.name)
+    console.print()
+    tell(console, sentence, style="bold")
+    console.print()
+    print_files(console, folder)
+    console.print(NO_MODEL)
+
+
+def _draw(folder: Path, panel: Panel, scored: Backtest, learner: Learner, *, context: int | None) -> None:
+    figure = figures.folds_figure(
+        history_frame(panel), scored.forecasts, columns=panel.columns, model=learner.name,
+        context=context or 4 * learner.horizon,
+    )  # fmt: skip
+    draw(folder, "folds", figure)
+    draw_errors(folder, scored, panel, folds=True)
+
+
+def _folds(plan: dict[str, Any]) -> str:
+    return "1 fold" if plan["folds"] == 1 else f"{plan['folds']} folds"
+
+
+def _plan(plan: dict[str, Any], horizon: int) -> str:
+    """Return where the folds lie and when is trained, in words."""
+    refit, apart = plan["refit"], f"{_folds(plan)}, {plan['step'] or horizon} steps apart; trained"
+    if refit is False or refit == plan["folds"]:
+        return f"{apart} once, before the first"
+    return f"{apart} before each" if refit in (True, 1) else f"{apart} before every {refit}. fold"

@@ -1,0 +1,190 @@
+"""What is trained: a network or an ensemble from the settings, or a saved run that learning goes on from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from hydra.core.hydra_config import HydraConfig
+
+from forecast.config import Setting, read
+from forecast.data.columns import Columns
+from forecast.data.panel import Panel
+from forecast.ensemble import Ensemble
+from forecast.errors import ConfigError, DataError
+from forecast.forecaster import Forecaster
+from forecast.frames import level_names
+from forecast.jobs.settings import chosen, columns_of
+from forecast.predictor import Predictor
+from forecast.training import Training
+
+COMBINED = ("combine", "weights", "validation", "processes")  # settings of an ensemble
+
+
+@dataclass(frozen=True)
+class Learner:
+    """What is trained, as often as it is needed.
+
+    Parameters
+    ----------
+    name : str
+        In tables and figures.
+    about : str
+        The same at more length.
+    columns : Columns
+        Roles of the table.
+    freq : str, optional
+        Of the table; inferred where it is None.
+    horizon : int
+        Steps to forecast.
+    make : callable
+        Returns what is trained: new, or as it was saved, each time it is called.
+    saved : tuple of Predictor
+        What learning goes on from, and before it what that went on from.
+    """
+
+    name: str
+    about: str
+    columns: Columns
+    freq: str | None
+    horizon: int
+    make: Callable[[], Predictor]
+    saved: tuple[Predictor, ...] = ()
+
+    def fit(self, panel: Panel, **options: Any) -> Predictor:
+        """Return a new one fitted to a panel."""
+        return self.make().fit(panel, warm_start=bool(self.saved), **options)
+
+    def refuse_seen(self, panel: Panel, ends: np.ndarray) -> None:
+        """Refuse held-back windows after `ends` (n,) that the saved run has been trained on.
+
+        Raises
+        ------
+        DataError
+            Names a series, its end in the saved run and the first cutoff.
+        """
+        for seen in (saved.panel_ for saved in self.saved):
+            places = seen.ids.get_indexer(panel.ids)
+            known = np.flatnonzero((places >= 0) & (ends > 0))
+            last = seen.stamps(places[known], seen.ends[places[known]] - 1)
+            cutoffs = panel.stamps(known, ends[known] - 1)
+            late = last > cutoffs
+            if late.any():
+                first = int(late.argmax())
+                end, cutoff = (panel.stamp_column(stamps[first : first + 1]).iloc[0] for stamps in (last, cutoffs))
+                raise DataError(
+                    f"the saved run was trained on series {panel.ids[known[first]]!r} up to {end}, and the held-back "
+                    f"windows begin after {cutoff} ({late.sum()} such series): such a score says nothing. Set "
+                    "test.windows=0 to train without a score, give newer data, or start from a run with final=false."
+                )
+
+
+def new_learner(settings: dict[str, Any]) -> Learner:
+    """Return a network, or an ensemble of some, that has learned nothing."""
+    if settings["horizon"] is None:
+        raise ConfigError("horizon is not set, and this data set names none. Add horizon=STEPS.")
+    if settings["horizon"] < 1:
+        raise ConfigError(f"horizon is a whole number of 1 or more, got {settings['horizon']}.")
+    level_names(settings["loss"].get("levels") or ())
+    columns = columns_of(settings["data"])
+    models, seeds = _members(settings), settings["ensemble"]["seeds"]
+    options = {name: settings["ensemble"][name] for name in COMBINED}
+
+    def make() -> Predictor:
+        networks = [
+            _network(settings, model, columns, seed=settings["seed"] + more)
+            for model in models.values()
+            for more in range(seeds)
+        ]
+        return networks[0] if len(networks) == 1 else Ensemble(networks, **options)
+
+    each = f" with {seeds} seeds each" if seeds > 1 else ""
+    name, about = next(iter(models)), f"ensemble of {', '.join(models)}{each}"
+    if len(models) * seeds > 1:
+        name = "ensemble"
+    return Learner(
+        name=name,
+        about=about if name == "ensemble" else name,
+        columns=columns,
+        freq=settings["data"]["freq"],
+        horizon=settings["horizon"],
+        make=make,
+    )
+
+
+def steps_of(fitted: Predictor) -> str:
+    """Return for how many steps a training went on, in words."""
+    networks = networks_of(fitted)
+    training, steps = networks[0].training or Training(), len(fitted.history_)
+    each = f"{len(networks)} networks, {steps}" if len(networks) > 1 else str(steps)
+    if training.validation and training.refit:
+        return f"{each} steps beside validation, then anew up to the best of them"
+    return f"{each} steps"
+
+
+def learned(fitted: Predictor) -> dict[str, Any]:
+    """Return what was settled by training, for the card of a run."""
+    networks = fitted.members_ if isinstance(fitted, Ensemble) else networks_of(fitted)
+    facts = {
+        "horizon": fitted.horizon_,
+        "device": str(networks[0].device),
+        "context length": fitted.context_length_,
+        "seasonality": fitted.seasonality_,
+        "parameters": sum(weights.numel() for network in networks for weights in network.model_.parameters()),
+    }
+    if isinstance(fitted, Ensemble):
+        facts["networks"] = len(networks)
+        facts["weights"] = ", ".join(f"{weight:.3g}" for weight in fitted.weights_)
+    return facts
+
+
+def networks_of(predictor: Predictor) -> list[Forecaster]:
+    """Return the networks whose settings are those of the next fit."""
+    if isinstance(predictor, Ensemble):
+        return list(predictor.members)
+    assert isinstance(predictor, Forecaster)
+    return [predictor]
+
+
+def words() -> list[str]:
+    """Return the names of the settings that the command line gives."""
+    return [word.lstrip("+~").partition("=")[0] for word in HydraConfig.get().overrides.task]
+
+
+def _members(settings: dict[str, Any]) -> dict[str, Setting]:
+    """Return the models to train by name; the one chosen has the settings given, the others those of their files."""
+    own, members, seeds = chosen("model"), settings["ensemble"]["members"], settings["ensemble"]["seeds"]
+    if seeds < 1:
+        raise ConfigError(f"ensemble.seeds is a whole number of 1 or more, got {seeds}.")
+    twice = next((name for name in members if members.count(name) > 1), None)
+    if twice is not None:
+        raise ConfigError(
+            f"ensemble.members names {twice!r} twice. Name it once; ensemble.seeds gives it more networks."
+        )
+    for name in members:
+        read("model", name)  # refuses one that is not there
+    if members and own not in members and any(word.startswith("model") for word in words()):
+        raise ConfigError(
+            f"model={own} is not among ensemble.members={members}, so its settings would count for nothing. "
+            "Name it there, or leave model out."
+        )
+    return {name: settings["model"] if name == own else name for name in members or [own]}
+
+
+def _network(settings: dict[str, Any], model: Setting, columns: Columns, *, seed: int) -> Forecaster:
+    return Forecaster(
+        model,
+        horizon=settings["horizon"],
+        context_length=settings["context_length"],
+        freq=settings["data"]["freq"],
+        seasonality=settings["data"]["seasonality"],
+        columns=columns,
+        loss=settings["loss"],
+        scaling=settings["scaling"],
+        training=Training(**settings["training"]),
+        accelerator=settings["accelerator"],
+        seed=seed,
+        progress=settings["progress"],
+    )

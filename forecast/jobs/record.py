@@ -1,0 +1,138 @@
+"""The files of a run: tables, figures, the report, and the card that says how it was made."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import platform
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from forecast.data.panel import Panel
+from forecast.evaluation.tables import Backtest
+from forecast.files import write_whole
+from forecast.jobs.console import shown_path
+from forecast.jobs.scores import by_fold, by_series, by_target, labelled, one_cutoff_a_fold, ranked_by
+from forecast.report import figures
+from forecast.report.page import write_page
+
+log = logging.getLogger("forecast")
+CAPTIONS = {  # of the figures, in the order of the report
+    "forecast.png": "Forecasts",
+    "folds.png": "Forecasts, fold by fold",
+    "error_by_fold.png": "Error by fold",
+    "error_by_step.png": "Error by step of the horizon",
+    "training.png": "Training",
+}
+
+
+@contextmanager
+def logged(folder: Path, *, job: str) -> Iterator[None]:
+    """Note in the log how a job ended; where it stopped midway, say how to go on."""
+    logging.captureWarnings(True)
+    try:
+        yield
+    except BaseException as error:
+        log.info("stopped: %s: %s", type(error).__name__, error)
+        if isinstance(error, ValueError):
+            pass  # data or a setting, which going on would meet again
+        elif any(folder.glob("checkpoints/**/*.ckpt")):
+            log.warning("stopped midway. To go on: forecast %s resume=%s", job, shown_path(folder))
+        elif not isinstance(error, Exception):
+            log.warning("stopped, with nothing to go on from yet.")
+        raise
+    finally:
+        logging.captureWarnings(False)
+    log.info("wrote %s", folder)
+
+
+def write_forecast(folder: Path, name: str, frame: pd.DataFrame) -> None:
+    """Write forecasts as CSV and Parquet."""
+    write_whole(folder / f"{name}.csv", frame.to_csv(index=False))
+    write_whole(folder / f"{name}.parquet", frame.to_parquet(index=False))
+
+
+def write_scores(folder: Path, scored: Backtest) -> None:
+    """Write the tables of scores."""
+    tables = {
+        "": scored.scores,
+        "_by_fold": scored.per_fold,
+        "_by_step": scored.per_step,
+        "_by_series": scored.per_series,
+        "_by_target": scored.per_target,
+    }
+    for name, table in tables.items():
+        if table is not None:
+            write_whole(folder / f"metrics{name}.csv", table.to_csv(index=False))
+
+
+def draw_errors(folder: Path, scored: Backtest, panel: Panel, *, folds: bool) -> None:
+    """Draw the error by step of the horizon, and by fold."""
+    metric = "mae" if scored.scores["mae"].notna().all() else ranked_by(scored)
+    if scored.per_step[metric].isna().all():
+        return  # nothing was observed
+    unit = panel.columns.units[0] if metric == "mae" else ""
+    draw(folder, "error_by_step", figures.error_figure(scored.per_step, metric=metric, unit=unit))
+    if folds:
+        metric = ranked_by(scored)
+        per_fold = scored.per_fold if one_cutoff_a_fold(scored) else scored.per_fold.drop(columns="cutoff")
+        unit = panel.columns.units[0] if metric == "mae" else ""
+        draw(folder, "error_by_fold", figures.fold_error_figure(per_fold, metric=metric, unit=unit))
+
+
+def draw(folder: Path, name: str, figure: Any) -> None:
+    """Write a figure."""
+    figures.save(figure, folder / "figures" / f"{name}.png")
+
+
+def write_report(
+    folder: Path, scored: Backtest | None, panel: Panel, card: Mapping[str, Any], *, title: str, sentence: str
+) -> None:
+    """Write tables and figures of a run as one page."""
+    tables = {}
+    if scored is not None:
+        tables["On held-back data"] = labelled(scored.scores)
+        tables |= {caption: labelled(table) for caption, table in by_target(scored, panel.columns).items()}
+        if scored.per_fold["fold"].nunique() > 1:
+            caption, table = by_fold(scored)
+            tables[caption] = table
+        caption, table = by_series(scored)
+        tables[caption] = table
+    paths = {caption: folder / "figures" / file for file, caption in CAPTIONS.items()}
+    write_page(
+        folder / "report.html",
+        title=title,
+        sentence=sentence,
+        tables=tables,
+        figures={caption: path for caption, path in paths.items() if path.is_file()},
+        facts={label: str(value) for label, value in card.items() if label != "settings"},
+    )
+
+
+def write_card(
+    folder: Path, settings: dict[str, Any], panel: Panel, learned: Mapping[str, Any], *, seconds: float
+) -> dict[str, Any]:
+    """Write and return what a reader needs to believe a run, or to repeat it."""
+    packages = ("recurrent-forecast", "torch", "lightning", "pandas", "numpy")
+    card = {
+        "seed": settings["seed"],
+        "threads": torch.get_num_threads(),
+        "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        "versions": ", ".join(f"{package} {version(package)}" for package in packages),
+        "data": hashlib.sha256(panel.target.tobytes() + panel.offsets.tobytes()).hexdigest(),
+        "series": len(panel.ids),
+        "steps": int(panel.ends.sum()),
+        "frequency": panel.freq.name,
+        **learned,
+        "wall time": f"{seconds:.1f} s",
+        "settings": settings,
+    }
+    write_whole(folder / "card.json", json.dumps(card, indent=1, ensure_ascii=False))
+    return card

@@ -1,0 +1,65 @@
+"""Scores as tables that a person reads, on the terminal and in the report."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from forecast.data.columns import Columns
+from forecast.evaluation.tables import Backtest
+from forecast.evaluation.verdict import RANKED_BY
+from forecast.frames import TARGET
+
+SHOWN = 50  # series in a report's table
+LABELS = {
+    "model": "model",
+    "mae": "MAE",
+    "rmse": "RMSE",
+    "smape": "sMAPE",
+    "mase": "MASE",
+    "coverage": "80 % covers",
+    "width": "80 % width",
+}
+
+
+def labelled(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return scores under their labels; a metric without a number has no column."""
+    return scores[[name for name in LABELS if scores[name].notna().any()]].rename(columns=LABELS)
+
+
+def ranked_by(scored: Backtest) -> str:
+    """Return the metric that models are compared by: the first that every model has."""
+    return next((metric for metric in RANKED_BY if scored.scores[metric].notna().all()), "smape")
+
+
+def by_target(scored: Backtest, columns: Columns) -> dict[str, pd.DataFrame]:
+    """Return the scores of each target, under its name and unit; nothing where there is one target."""
+    if scored.per_target is None:
+        return {}
+    units = dict(zip(columns.targets, columns.units, strict=True))
+    tables = dict(iter(scored.per_target.groupby(TARGET, sort=False, observed=True)))
+    return {
+        f"{name}, {units[name]}" if units[name] else name: tables[name] for name in columns.targets if name in tables
+    }
+
+
+def by_fold(scored: Backtest) -> tuple[str, pd.DataFrame]:
+    """Return a caption, and the error of each fold with a column for each model."""
+    metric, table = ranked_by(scored), scored.per_fold
+    wide = table.pivot(index=["fold", "cutoff"], columns="model", values=metric)[list(scored.scores["model"])]
+    wide = wide.reset_index().rename_axis(columns=None)
+    wide = wide.assign(fold=wide["fold"].astype(str), cutoff=wide["cutoff"].astype(str))
+    return f"{RANKED_BY[metric]} by fold", wide.rename(columns={"cutoff": "last known"})
+
+
+def by_series(scored: Backtest) -> tuple[str, pd.DataFrame]:
+    """Return a caption, and the error of the first series, or pairs with a target, with a column for each model."""
+    metric, table = ranked_by(scored), scored.per_series
+    keys = [name for name in (table.columns[1], TARGET) if name in table]
+    wide = table.pivot(index=keys, columns="model", values=metric)[list(scored.scores["model"])]
+    more = f" (the first {SHOWN} of {len(wide)})" if len(wide) > SHOWN else ""
+    return f"{RANKED_BY[metric]} by series{more}", wide.head(SHOWN)
+
+
+def one_cutoff_a_fold(scored: Backtest) -> bool:
+    """Return whether all series of a fold have the same cutoff."""
+    return bool((scored.forecasts.groupby("fold")["cutoff"].nunique() <= 1).all())

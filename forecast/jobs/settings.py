@@ -1,0 +1,85 @@
+"""What settings mean: the folder, the columns, the table and its panel, and what learns from it."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from forecast.config import build, shipped_folder
+from forecast.data.columns import Columns
+from forecast.data.generator import make_sales
+from forecast.data.panel import Panel
+from forecast.data.sources import read_table
+from forecast.errors import ConfigError
+from forecast.schema import MEANING
+
+log = logging.getLogger("forecast")
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """Return the settings as plain values."""
+    settings = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    assert isinstance(settings, dict)
+    return {str(name): value for name, value in settings.items()}
+
+
+def output_folder() -> Path:
+    """Return the folder that Hydra gave this run."""
+    return Path(HydraConfig.get().runtime.output_dir)
+
+
+def chosen(group: str) -> str:
+    """Return the name that was chosen of a group."""
+    return str(HydraConfig.get().runtime.choices[group])
+
+
+def columns_of(data: dict[str, Any]) -> Columns:
+    """Return the roles of a data set's columns and what else is known of its values."""
+    targets = data["columns"]["target"]
+    about = {name: data[name] for name in MEANING}
+    for name, other in {"unit": "", "minimum": None}.items():
+        given = about[name]
+        if isinstance(given, dict):  # by the name of a column, whichever of them are forecast
+            several = [given.get(target, other) for target in ([targets] if isinstance(targets, str) else targets)]
+            about[name] = several[0] if isinstance(targets, str) else several
+    return Columns(**data["columns"], **about)
+
+
+def load_table(data: dict[str, Any]) -> pd.DataFrame:
+    """Return the table of a data set: the user's file, a file that ships, or a made panel."""
+    if data["path"] is not None:
+        return read_table(data["path"])
+    if data["ships"] is not None:
+        return read_table(shipped_folder() / data["ships"])
+    if data["made"] is not None:
+        return make_sales(**data["made"])
+    raise ConfigError("no data: give data.path=FILE, or data=NAME (forecast train --help lists the names).")
+
+
+def panel_of(table: pd.DataFrame, columns: Columns, *, freq: str | None, future: pd.DataFrame | None = None) -> Panel:
+    """Return a table on its grid; tell of the steps that have no row."""
+    panel = Panel.from_frame(table, columns, freq=freq, future=future)
+    if panel.absent:
+        log.warning(
+            "%d steps of the time grid (freq %s) have no row; they count as unobserved.",
+            panel.absent, panel.freq.name,
+        )  # fmt: skip
+    return panel
+
+
+def logger_of(settings: dict[str, Any], folder: Path) -> Any:
+    """Return the Lightning logger of the settings, None where none is wanted."""
+    if settings["_target_"] is None:
+        return None
+    try:
+        return build("logger", settings, save_dir=folder)
+    except ModuleNotFoundError as error:
+        name = chosen("logger")
+        raise ConfigError(
+            f"logger={name} needs a package that is not installed: pip install 'recurrent-forecast[{name}]'."
+        ) from error

@@ -1,0 +1,225 @@
+"""What everything that forecasts tables shares: tables in, frames out."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from forecast.data.columns import Columns
+from forecast.data.panel import Panel
+from forecast.data.windows import refuse_missing_known
+from forecast.errors import ConfigError, DataError
+from forecast.frames import SCENARIO, TARGET, forecast_frame, raised_to_minima, told
+
+if TYPE_CHECKING:
+    from lightning.pytorch.loggers import Logger
+
+log = logging.getLogger("forecast")
+Table = pd.DataFrame | pd.Series | Panel
+
+
+class Predictor(BaseEstimator, ABC):
+    """Parent of what learns from a table of series and forecasts each of them.
+
+    Attributes
+    ----------
+    horizon_, context_length_, seasonality_ : int
+        As used.
+    freq_ : str
+        As used.
+    history_ : DataFrame
+        Loss and learning rate by step.
+    panel_ : Panel
+        The last context of each series, from which `predict` forecasts without a table.
+    """
+
+    horizon: int
+    columns: Columns | None
+    horizon_: int
+    context_length_: int
+    seasonality_: int
+    freq_: str
+    history_: pd.DataFrame
+    panel_: Panel
+
+    @abstractmethod
+    def fit(
+        self, frame: Table, *, warm_start: bool = False, folder: Path | None = None, logger: Logger | None = None
+    ) -> Self:
+        """Learn from everything given."""
+
+    @abstractmethod
+    def covers(self, level: float) -> bool:
+        """Return whether a quantile of this level can be given."""
+
+    @abstractmethod
+    def own_levels(self) -> tuple[float, ...]:
+        """Return the levels that are given where none are asked for."""
+
+    @abstractmethod
+    def save(self, path: str | Path) -> Path:
+        """Write what was learned as a folder; whole or not at all."""
+
+    @abstractmethod
+    def _values(self, panel: Panel, series: np.ndarray, ends: np.ndarray, levels: Sequence[float]) -> np.ndarray:
+        """Return forecasts (N, H, C, 1 + Q) from origins that have an observation in their context."""
+
+    def predict(
+        self,
+        frame: Table | None = None,
+        *,
+        future: pd.DataFrame | Mapping[str, pd.DataFrame] | None = None,
+        levels: Sequence[float] | None = None,
+    ) -> pd.DataFrame:
+        """Forecast the steps after the end of each series.
+
+        Parameters
+        ----------
+        frame : DataFrame, Series or Panel
+            History up to now, of the same or other series; what was fitted on by default.
+        future : DataFrame, or a dict of them
+            Known covariates of the steps to forecast; of each scenario, by its name.
+        levels : sequence of float
+            Quantile levels; 0.1 to 0.9 by default.
+
+        Returns
+        -------
+        DataFrame with id, time, forecast, and a column ``q0.1`` for each level; ids and times as they came in.
+        With several targets a column ``target`` names them, with scenarios a column ``scenario``.
+
+        Raises
+        ------
+        ValueError
+            If the table or the future cannot be used; the message says why and what to do.
+        """
+        check_is_fitted(self)
+        if isinstance(future, Mapping):
+            return self._scenarios(frame, future, levels)
+        if frame is None and future is not None:
+            raise ConfigError("future needs the history that it follows: predict(frame, future=future).")
+        panel = self.panel_ if frame is None else self._panel(frame, future, freq=self.freq_)
+        series = np.arange(len(panel.ids))
+        levels = self.levels(levels)
+        values = self.predict_origins(panel, series, panel.ends, levels=levels)
+        self._tell_of_unforecast(panel, values)
+        return forecast_frame(panel, series, panel.ends, values, levels)
+
+    def predict_origins(
+        self, panel: Panel, series: np.ndarray, ends: np.ndarray, *, levels: Sequence[float]
+    ) -> np.ndarray:
+        """Forecast from any origins, all in one go; what lies after an origin is not read, known covariates aside.
+
+        Parameters
+        ----------
+        panel : Panel
+            Holds the series.
+        series, ends : ndarray of int64 (N,)
+            Number of the series, and how many of its steps are known.
+        levels : sequence of float
+            Quantile levels.
+
+        Returns
+        -------
+        float64 (N, H, C, 1 + Q): the point, then each level's quantile, NaN for a target without an observation in
+        the context.
+
+        Raises
+        ------
+        ValueError
+            If no target of an origin is observed in its context, or a known covariate is missing after it.
+        """
+        fitted, given = self.panel_.columns, panel.columns
+        if fitted.targets != given.targets:
+            raise DataError(f"the model forecasts {fitted.targets} and this table has {given.targets} as targets.")
+        seen = panel.observed_targets(series, ends - self.context_length_, ends)
+        if not seen.any(axis=1).all():
+            name, length = panel.ids[series[~seen.any(axis=1)][0]], self.context_length_
+            raise DataError(
+                f"series {name!r} has no observed value in the last {length} steps, which is all that the model "
+                f"reads ({(~seen.any(axis=1)).sum()} such windows). Leave it out, or train with a longer "
+                "context_length."
+            )
+        refuse_missing_known(panel, series, ends, horizon=self.horizon_)
+        values = self._values(panel, series, ends, levels)
+        values[np.broadcast_to(~seen[:, None, :, None], values.shape)] = np.nan
+        raised = raised_to_minima(values, fitted)
+        below = values < raised
+        if below.any():
+            log.warning(
+                "%d of %d forecast values lay below the minimum and were raised to it (%d of them points).",
+                below.sum(), below.size, below[..., 0].sum(),
+            )  # fmt: skip
+        return raised
+
+    def levels(self, levels: Sequence[float] | None = None) -> tuple[float, ...]:
+        """Return quantile levels in order; those of the model where none are given."""
+        if levels is None:
+            return self.own_levels()
+        wrong = [level for level in levels if not 0 < level < 1]
+        if wrong:
+            raise ConfigError(f"a quantile level lies between 0 and 1, got {wrong[0]!r}.")
+        return tuple(sorted(set(levels)))
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "panel_")  # set last: a fit that failed or was stopped has none
+
+    def _scenarios(
+        self, frame: Table | None, futures: Mapping[str, pd.DataFrame], levels: Sequence[float] | None
+    ) -> pd.DataFrame:
+        """Return the forecasts of several futures under one another, with the name of each."""
+        if not futures:
+            raise ConfigError("future names no scenario. Give {'name': rows, ...}.")
+        parts = []
+        for name, future in futures.items():
+            try:
+                part = self.predict(frame, future=future, levels=levels)
+            except DataError as error:
+                raise DataError(f"scenario {name!r}: {error}") from error
+            after = 3 if TARGET in part else 2
+            part.insert(after, SCENARIO, str(name))
+            parts.append(part)
+        return pd.concat(parts, ignore_index=True)
+
+    def _tell_of_unforecast(self, panel: Panel, values: np.ndarray) -> None:
+        missing = np.ones(values.shape[::2][:2], bool)  # (N, C)
+        missing[told(values)] = False
+        if missing.any():
+            row, channel = np.argwhere(missing)[0]
+            log.warning(
+                "%d targets have no observed value in the last %d steps of their series and are not forecast: "
+                "%r of series %r is the first.",
+                missing.sum(), self.context_length_, panel.columns.targets[channel], panel.ids[row],
+            )  # fmt: skip
+
+    def _panel(self, frame: Table, future: pd.DataFrame | None = None, *, freq: str | None) -> Panel:
+        """Return a table on its grid; each series has an observation."""
+        if isinstance(frame, Panel):
+            return _with_observations(frame)
+        panel = Panel.from_frame(frame, self.columns, freq=freq, future=future)
+        if panel.absent:
+            log.warning(
+                "%d steps of the time grid (freq %s) have no row; they count as unobserved.",
+                panel.absent, panel.freq.name,
+            )  # fmt: skip
+        return _with_observations(panel)
+
+
+def _with_observations(panel: Panel) -> Panel:
+    """Return the panel, each of whose series has an observation."""
+    every: Any = np.arange(len(panel.ids))
+    observed = panel.observed(every, np.zeros_like(every), panel.lengths)
+    if not observed.all():
+        empty = panel.ids[~observed]
+        named = " or ".join(map(repr, panel.columns.targets))
+        raise DataError(
+            f"series {empty[0]!r} has no observed value in column {named} ({len(empty)} such series). Leave them out."
+        )
+    return panel
