@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,19 +19,22 @@ import pandas as pd
 import yaml
 
 from forecast import Columns, Forecaster, Panel, Training
-from forecast.config import conf_folder, shipped_folder
+from forecast.config import conf_folder, read, shipped_folder
 from forecast.data.windows import split_ends
-from forecast.evaluation.holdout import evaluate
+from forecast.evaluation.backtest import evaluate
 
 TEST, WINDOWS = 3, 8
 PUBLIC = {"temps": 14, "aus_retail": 12, "nn5_daily": 28, "stocks_daily": 20, "exchange_rate": 30}
-GRU = {"_target_": "forecast.networks.recurrent.Recurrent", "cell": "gru"}
+GRU = read("model", "gru")
 SETTINGS: dict[str, dict] = {
     "default": {},
-    "steps 200": {"steps": 200},
-    "steps 800": {"steps": 800},
+    "no calendar": {"calendar": ()},
+    "no bypass": {"model": {**GRU, "bypass": False}},
+    "two seasons": {"seasons": 2},
+    "steps 100": {"steps": 100},
+    "steps 400": {"steps": 400},
     "dropout 0": {"model": {**GRU, "dropout": 0.0}},
-    "dropout 0.2": {"model": {**GRU, "dropout": 0.2}},
+    "dropout 0.3": {"model": {**GRU, "dropout": 0.3}},
     "window": {"scaling": "window"},
     "lstm": {"model": "lstm"},
     "bigru": {"model": "bigru"},
@@ -80,12 +84,21 @@ def panels(names: list[str]):
 def scored(span: Panel, ends: np.ndarray, horizon: int, setting: dict, seed: int) -> pd.DataFrame:
     options = dict(setting)
     model, scaling = options.pop("model", "gru"), options.pop("scaling", "last")
+    seasons = options.pop("seasons", None)  # or horizons, whichever is longer: the context of earlier versions
+    context = seasons and max(seasons * span.season, seasons * horizon, 16)
+    span = replace(span, columns=replace(span.columns, calendar=options.pop("calendar", "auto")))
     forecaster = Forecaster(
-        model, horizon=horizon, scaling=scaling, training=Training(**options), seed=seed, progress=False,
-    )  # fmt: skip
+        model,
+        horizon=horizon,
+        context_length=context,
+        scaling=scaling,
+        training=Training(**options),
+        seed=seed,
+        progress=False,
+    )
     forecaster.fit(span.until(ends[0]))
     baselines = ["seasonal_naive", "naive", "ridge"]
-    return evaluate(forecaster, span, ends, name="network", baselines=baselines).summary
+    return evaluate(forecaster, span, ends, name="network", baselines=baselines).scores
 
 
 if __name__ == "__main__":
