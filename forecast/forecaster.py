@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from forecast.module import Trained
 
 PREDICTION_BATCH = 2048  # windows a pass in prediction
-STEPS = (100, 400)  # least and most, where the number of steps is chosen by the table
+LONGEST_SEASON = 168  # of which a default context holds three: a longer one would cost more than it tells
 CALIBRATION_BATCHES = 8  # batches of training windows whose errors give the intervals of point losses
 
 
@@ -56,7 +56,7 @@ class Forecaster(Predictor):
     horizon : int
         Steps to forecast.
     context_length : int
-        Steps that the network reads; by default three seasons or the horizon, whichever is longer (16 to 512).
+        Steps that the network reads; by default three seasons or the horizon, whichever is longer (24 to 512).
     freq : str
         A pandas alias such as "h", "D", "MS"; inferred where it is not given.
     seasonality : int
@@ -169,8 +169,6 @@ class Forecaster(Predictor):
         panel = self._panel(frame, freq=self.freq if start is None else self.freq_)
         if start is None:
             self._settle(panel)
-        if training.steps is None:
-            training.steps = _affordable_steps(panel, self.horizon)
         if training.validation:  # whole rounds, so that the end of the schedule is validated too
             training.check_every = min(training.check_every, training.steps)
             training.steps = -(-training.steps // training.check_every) * training.check_every
@@ -299,7 +297,9 @@ class Forecaster(Predictor):
         """Fix what is learned from the table before training."""
         season = self.seasonality or panel.season
         longest = int(panel.ends.max())
-        context = self.context_length or min(max(3 * season, self.horizon, 16), max(longest - self.horizon, 1), 512)
+        cycles = 3 * season if season <= LONGEST_SEASON else 0
+        wanted = max(cycles, self.horizon, 24)
+        context = self.context_length or min(wanted, max(longest - self.horizon, 1), 512)
         self.horizon_, self.freq_ = int(self.horizon), panel.freq.name
         self.seasonality_, self.context_length_ = int(season), int(context)
 
@@ -439,8 +439,3 @@ class Forecaster(Predictor):
             for weights in start.model.state_dict().values():
                 digest.update(weights.cpu().numpy().tobytes())
         return digest.hexdigest()
-
-
-def _affordable_steps(panel: Panel, horizon: int) -> int:
-    """Return the training steps that a table is worth: few windows that do not overlap are soon known by heart."""
-    return int(np.clip(0.4 * panel.ends.sum() / horizon, *STEPS))

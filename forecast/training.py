@@ -18,8 +18,8 @@ class Training:
 
     Parameters
     ----------
-    steps : int, optional
-        Optimiser steps; with `validation` the most there are. By default 100 to 400, by the size of the table.
+    steps : int
+        Optimiser steps; with `validation` the most there are.
     batch_size : int
         Windows a step.
     learning_rate : float or "find"
@@ -44,9 +44,9 @@ class Training:
         Steps between two checkpoints, where the fit has a folder for them; 0 writes none.
     """
 
-    steps: Any = None
+    steps: int = 200
     batch_size: int = 128
-    learning_rate: Any = 0.005
+    learning_rate: Any = 0.01
     schedule: str = "one_cycle"
     optimizer: Any = "adam"
     gradient_clip: float = 1.0
@@ -62,8 +62,6 @@ class Training:
         """Refuse settings that make no sense, by name."""
         for name, least in LEAST.items():
             value = getattr(self, name)
-            if name == "steps" and value is None:
-                continue
             if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
                 raise ConfigError(f"training.{name} is a whole number of {least} or more, got {value!r}.")
         if self.learning_rate != "find" and not (_is_number(self.learning_rate) and self.learning_rate > 0):

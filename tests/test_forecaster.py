@@ -95,14 +95,20 @@ def test_fit_returns_itself_and_leaves_its_parameters(fitted: Forecaster) -> Non
     learned = set(vars(forecaster)) - set(before)
     assert learned and all(name.endswith("_") for name in learned)
     assert (forecaster.seasonality_, forecaster.freq_) == (7, "1D")
-    assert forecaster.context_length_ == 21
+    assert forecaster.context_length_ == 24
 
 
-@pytest.mark.parametrize(("rows", "horizon", "steps"), [(60, 6, 100), (6000, 6, 400), (1000, 4, 200)])
-def test_training_steps_follow_the_size_of_the_table(rows: int, horizon: int, steps: int) -> None:
-    forecaster = Forecaster("linear", horizon=horizon, context_length=8, progress=False)
-    assert len(forecaster.fit(made_frame(rows=rows)).history_) == steps
-    assert forecaster.training is None
+@pytest.mark.parametrize(
+    ("rows", "horizon", "season", "context"),
+    [(300, 3, 7, 24), (300, 3, 12, 36), (300, 40, 7, 40), (300, 3, 365, 24), (60, 40, 24, 20), (2000, 3, 168, 504)],
+)
+def test_the_context_is_three_seasons_or_the_horizon_within_limits(
+    rows: int, horizon: int, season: int, context: int
+) -> None:
+    forecaster = Forecaster(
+        "linear", horizon=horizon, seasonality=season, training=Training(steps=1, batch_size=2), progress=False
+    )
+    assert forecaster.fit(made_frame(rows=rows)).context_length_ == context
 
 
 def test_fit_and_predict_leave_the_table_of_the_caller() -> None:
