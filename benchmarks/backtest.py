@@ -55,7 +55,7 @@ def main() -> None:
     for label, taken in seconds.items():
         share = seconds["in one call"] / taken
         apart = np.max(np.abs(values[label] / values["in one call"] - 1))
-        print(f"{label:24} {taken:8.4f} s   {share:7.1%} of it in one call   largest difference {apart:.1e}")
+        print(f"{label:24} {taken:8.4f} s   one call takes {share:6.1%} of it   largest difference {apart:.1e}")
 
 
 def hourly() -> pd.DataFrame:
