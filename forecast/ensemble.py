@@ -109,6 +109,11 @@ class Ensemble(Predictor):
         return self.members[0].columns
 
     @property
+    def freq(self) -> str | None:  # type: ignore[override]
+        """Step of time, for every member."""
+        return self.members[0].freq
+
+    @property
     def device(self) -> torch.device:
         """Where the first member's predictions are made."""
         return self.members_[0].device
@@ -152,7 +157,7 @@ class Ensemble(Predictor):
         else:
             self.__dict__.pop("panel_", None)
             members = self._copies()
-        panel = self._panel(frame, freq=self.freq_ if warm_start else members[0].freq)
+        panel = self.as_panel(frame, freq=self.freq_ if warm_start else self.freq)
         if given is not None:
             weights = given
         elif warm_start:

@@ -166,7 +166,7 @@ class Forecaster(Predictor):
     def _fit(self, frame: Table, start: _Start | None, *, folder: Path | None, logger: Logger | None) -> Self:
         training = self._checked()
         self.__dict__.pop("panel_", None)
-        panel = self._panel(frame, freq=self.freq if start is None else self.freq_)
+        panel = self.as_panel(frame, freq=self.freq if start is None else self.freq_)
         if start is None:
             self._settle(panel)
         if training.validation:  # whole rounds, so that the end of the schedule is validated too

@@ -43,6 +43,7 @@ class Predictor(BaseEstimator, ABC):
 
     horizon: int
     columns: Columns | None
+    freq: str | None
     horizon_: int
     context_length_: int
     seasonality_: int
@@ -105,7 +106,7 @@ class Predictor(BaseEstimator, ABC):
             return self._scenarios(frame, future, levels)
         if frame is None and future is not None:
             raise ConfigError("future needs the history that it follows: predict(frame, future=future).")
-        panel = self.panel_ if frame is None else self._panel(frame, future, freq=self.freq_)
+        panel = self.panel_ if frame is None else self.as_panel(frame, future, freq=self.freq_)
         series = np.arange(len(panel.ids))
         levels = self.levels(levels)
         values = self.predict_origins(panel, series, panel.ends, levels=levels)
@@ -168,6 +169,18 @@ class Predictor(BaseEstimator, ABC):
             raise ConfigError(f"a quantile level lies between 0 and 1, got {wrong[0]!r}.")
         return tuple(sorted(set(levels)))
 
+    def as_panel(self, frame: Table, future: pd.DataFrame | None = None, *, freq: str | None) -> Panel:
+        """Return a table on its grid, under the roles of `columns`; a series without an observation is refused."""
+        if isinstance(frame, Panel):
+            return _with_observations(frame)
+        panel = Panel.from_frame(frame, self.columns, freq=freq, future=future)
+        if panel.absent:
+            log.warning(
+                "%d steps of the time grid (freq %s) have no row; they count as unobserved.",
+                panel.absent, panel.freq.name,
+            )  # fmt: skip
+        return _with_observations(panel)
+
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "panel_")  # set last: a fit that failed or was stopped has none
 
@@ -198,18 +211,6 @@ class Predictor(BaseEstimator, ABC):
                 "%r of series %r is the first.",
                 missing.sum(), self.context_length_, panel.columns.targets[channel], panel.ids[row],
             )  # fmt: skip
-
-    def _panel(self, frame: Table, future: pd.DataFrame | None = None, *, freq: str | None) -> Panel:
-        """Return a table on its grid; each series has an observation."""
-        if isinstance(frame, Panel):
-            return _with_observations(frame)
-        panel = Panel.from_frame(frame, self.columns, freq=freq, future=future)
-        if panel.absent:
-            log.warning(
-                "%d steps of the time grid (freq %s) have no row; they count as unobserved.",
-                panel.absent, panel.freq.name,
-            )  # fmt: skip
-        return _with_observations(panel)
 
 
 def _with_observations(panel: Panel) -> Panel:

@@ -27,13 +27,15 @@ class Last(Predictor):
         The span of every fit is added to it, also by copies.
     """
 
+    freq = None
+
     def __init__(
         self, *, horizon: int = 2, context_length: int = 4, columns: Columns | None = None, fits: Any = None
     ) -> None:
         self.horizon, self.context_length, self.columns, self.fits = horizon, context_length, columns, fits
 
     def fit(self, frame: Table, *, warm_start: bool = False, folder: Path | None = None, logger: Any = None) -> Self:
-        panel = self._panel(frame, freq=None)
+        panel = self.as_panel(frame, freq=None)
         if self.fits is not None:
             self.fits.add(panel, folder)
         self.horizon_, self.context_length_ = self.horizon, self.context_length

@@ -16,6 +16,7 @@ from predictors import Fits, Last
 import forecast
 from forecast import Columns, Forecaster, Panel, Training, backtest
 from forecast.data.windows import split_ends
+from forecast.ensemble import Ensemble
 from forecast.errors import ConfigError, DataError
 from forecast.evaluation.backtest import check_baselines, evaluate
 from forecast.evaluation.baselines import BASELINES
@@ -264,6 +265,15 @@ def test_evaluate_scores_what_is_fitted_already() -> None:
     expected = backtest(_forecaster(), panel, folds=FOLDS)
     for table in ("forecasts", "scores", "per_fold", "per_step", "per_series"):
         pd.testing.assert_frame_equal(getattr(found, table), getattr(expected, table))
+
+
+def test_an_ensemble_is_backtested_as_a_forecaster_is(tmp_path: Path) -> None:
+    ensemble = Ensemble([_forecaster(seed=0), _forecaster(seed=1, context_length=12)], combine="mean")
+    frame = made_frame(series=2)
+    found = backtest(ensemble, frame, folds=2, baselines=(), folder=tmp_path).forecasts
+    alone = [backtest(member, frame, folds=2, baselines=()).forecasts["forecast"] for member in ensemble.members]
+    np.testing.assert_allclose(found["forecast"], (alone[0] + alone[1]) / 2)
+    assert set(found["model"]) == {"ensemble"} and (tmp_path / "fold-1" / "member-1").is_dir()
 
 
 def test_names_come_from_the_model_or_the_class_or_are_given() -> None:

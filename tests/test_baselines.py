@@ -255,6 +255,21 @@ def test_rows_follow_the_histories_and_inputs_stay_as_they_were(name: str) -> No
 
 
 @pytest.mark.parametrize("name", BASELINES)
+def test_many_histories_at_once_are_forecast_as_each_is_alone(name: str) -> None:
+    generator = np.random.default_rng(0)
+    histories = [50 + generator.normal(size=length).cumsum() for length in generator.integers(1, 60, size=1100)]
+    for history in histories[::3]:
+        history[generator.random(len(history)) < 0.5] = NAN
+        history[generator.integers(len(history))] = 50.0
+    model = BASELINES[name]().fit(histories, horizon=9, seasonality=7)
+    point, spread = model.predict(histories)
+    for row in range(0, 1100, 25):
+        alone = model.predict(histories[row : row + 1])
+        np.testing.assert_allclose(point[row], alone.point[0])
+        np.testing.assert_allclose(spread[row], alone.spread[0])
+
+
+@pytest.mark.parametrize("name", BASELINES)
 def test_histories_without_observation_are_refused(name: str) -> None:
     model = BASELINES[name]().fit([np.arange(40.0)], horizon=2, seasonality=3)
     for history in (np.array([]), np.full(4, NAN)):

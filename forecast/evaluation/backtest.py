@@ -90,7 +90,7 @@ def backtest(
     name = _named(forecaster) if name is None else name
     every = _check_plan(folds=folds, step=step, refit=refit, horizon=forecaster.horizon, mase_season=mase_season)
     check_baselines(baselines, name=name)
-    panel = forecaster._panel(frame, freq=getattr(forecaster, "freq", None))
+    panel = forecaster.as_panel(frame, freq=forecaster.freq)
     ends = fold_ends(panel, horizon=forecaster.horizon, folds=folds, step=step, split=split)
     origins = scored_origins(panel, ends, horizon=forecaster.horizon)
     warn_of_left_out(panel, ends, origins)

@@ -37,7 +37,7 @@ def _backtest(settings: dict[str, Any], folder: Path) -> None:
     tell(console, about(panel, title=settings["data"]["name"], what=learner.about, horizon=learner.horizon))
     facts = {"folds": _plan(plan, learner.horizon)}
     tell(console, facts["folds"])
-    with shown_progress(console, modules=["backtest", "ensemble"]):
+    with shown_progress(console, modules=["backtest", "ensemble", "members"]):
         scored = evaluation.backtest(
             learner.make(), panel, **plan, mase_season=settings["data"]["mase_season"], name=learner.name,
             folder=folder / "checkpoints",

@@ -46,7 +46,7 @@ def _train(settings: dict[str, Any], folder: Path) -> None:
     panel = panel_of(load_table(settings["data"]), learner.columns, freq=learner.freq)
     logger = logger_of(settings["logger"], folder)
     tell(console, about(panel, title=settings["data"]["name"], what=learner.about, horizon=learner.horizon))
-    with shown_progress(console, modules=["ensemble"]):
+    with shown_progress(console, modules=["ensemble", "members"]):
         fitted, scored = _scored(learner, panel, settings, folder, logger) if test["windows"] else (None, None)
         history = None if fitted is None else fitted.history_
         if fitted is None or settings["final"]:
