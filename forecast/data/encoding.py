@@ -139,8 +139,6 @@ class Encoding:
 
     def encode_calendar(self, panel: Panel, series: np.ndarray, steps: np.ndarray) -> Encoded:
         """Return what the calendar tells of steps (N,), which may lie beyond the end of their series."""
-        if not self.calendar and self.holidays is None:
-            return Encoded(np.empty((len(steps), 0), np.float32), np.empty((len(steps), 0), np.int64))
         stamps = panel.stamps(series, steps)
         numbers, codes = calendar.features(self.calendar, stamps, panel.freq, panel.zone)
         if self.holidays is None:
@@ -148,6 +146,10 @@ class Encoding:
         counts, names = calendar.holidays_of(self.holidays, stamps, panel.freq, panel.zone)
         named = pd.Index(self.holiday_names, dtype=object).get_indexer(pd.Index(names, dtype=object)) + 1
         return Encoded(np.column_stack([numbers, counts]), np.column_stack([codes, named]))
+
+    def calendar_widths(self) -> tuple[int, int]:
+        """Return how many numbers and codes the calendar gives each step."""
+        return calendar.widths(self.calendar)[0] + (self.holidays is not None), len(self.calendar_cardinalities())
 
     def calendar_cardinalities(self) -> tuple[int, ...]:
         """Return how many codes each coded calendar feature has, code 0 included."""

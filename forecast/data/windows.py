@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from forecast.batch import Batch, Inputs, Outcome, Sizes
-from forecast.data.encoding import Encoded, Encoding, counted
+from forecast.data.encoding import Encoding, counted
 from forecast.data.panel import Panel
 from forecast.errors import ConfigError, DataError
 
 Split = Literal["calendar", "series_end"]
 LISTED = 20  # missing rows that an error names
+AT_ONCE = 2**19  # steps whose calendar is worked out in one go
 
 
 class Windows:
@@ -56,15 +57,20 @@ class Windows:
         self._begins = self._moved(panel.offsets[:-1] + before - context_length)
         seen = np.isfinite(panel.target)
         precision = np.float32 if self.device.type == "mps" else np.float64
-        self._target = self._laid(np.where(seen, panel.target, 0), dtype=precision)
-        self._observed = self._laid(seen, dtype=np.float32)
+        self._target = self._laid(np.where(seen, panel.target, 0), dtype=precision).to(self.device)
+        self._observed = self._laid(seen, dtype=np.float32).to(self.device)
         seen = np.isfinite(past.numbers)
-        self._past = self._laid(np.concatenate([np.where(seen, past.numbers, 0), seen], axis=1), dtype=np.float32)
-        self._past_codes = self._laid(past.codes, dtype=np.int64)
+        self._past = self._laid(np.concatenate([np.where(seen, past.numbers, 0), seen], axis=1), dtype=np.float32).to(
+            self.device
+        )
+        self._past_codes = self._laid(past.codes, dtype=np.int64).to(self.device)
         # A step without a row has no known covariates; its target is unobserved, which tells the network.
-        told, rows = self._calendar(before)
-        self._known = self._laid(np.nan_to_num(known.numbers), (told.numbers, rows), dtype=np.float32)
-        self._known_codes = self._laid(known.codes, (told.codes, rows), dtype=np.int64)
+        beside = encoding.calendar_widths()
+        numbers = self._laid(np.nan_to_num(known.numbers), dtype=np.float32, beside=beside[0])
+        codes = self._laid(known.codes, dtype=np.int64, beside=beside[1])
+        if any(beside):
+            self._fill_calendar(numbers.numpy(), codes.numpy(), before)
+        self._known, self._known_codes = numbers.to(self.device), codes.to(self.device)
         self._static, self._static_codes = self._moved(static.numbers), self._moved(static.codes)
         self._numbers = self._moved(encoding.numbers_of(panel.ids))
         self._offsets = self._moved(panel.offsets)
@@ -115,22 +121,25 @@ class Windows:
         )
         return inputs, Outcome(target[:, length:], observed[:, length:])
 
-    def _calendar(self, before: np.ndarray) -> tuple[Encoded, np.ndarray]:
-        """Return what the calendar tells of all steps up to a horizon beyond the end, and where each is laid."""
+    def _fill_calendar(self, numbers: np.ndarray, codes: np.ndarray, before: np.ndarray) -> None:
+        """Write what the calendar tells, up to a horizon beyond the end of each series, into the last columns."""
         panel, lengths = self.panel, self.panel.lengths + self.horizon
-        series, steps = np.repeat(np.arange(len(lengths)), lengths), counted(lengths)
-        return self._encoding.encode_calendar(panel, series, steps), (panel.offsets[:-1] + before)[series] + steps
+        parts = np.cumsum(lengths) // AT_ONCE
+        for part in np.unique(parts):
+            own = np.flatnonzero(parts == part)
+            series, steps = np.repeat(own, lengths[own]), counted(lengths[own])
+            told = self._encoding.encode_calendar(panel, series, steps)
+            rows = (panel.offsets[:-1] + before)[series] + steps
+            numbers[rows, numbers.shape[1] - told.numbers.shape[1] :] = told.numbers
+            codes[rows, codes.shape[1] - told.codes.shape[1] :] = told.codes
 
-    def _laid(self, values: np.ndarray, *more: tuple[np.ndarray, np.ndarray], dtype: type) -> Tensor:
-        """Return values over time (T, width) on the device, zeros around each series, and more beside them."""
+    def _laid(self, values: np.ndarray, *, dtype: type, beside: int = 0) -> Tensor:
+        """Return values over time (T, width) with zeros around each series, and in columns beside them."""
         width = values.shape[1]
         total = len(values) + self._gap * (len(self.panel.ids) + 1)
-        laid: np.ndarray = np.zeros((total, width + sum(part.shape[1] for part, _ in more)), dtype)
+        laid: np.ndarray = np.zeros((total, width + beside), dtype)
         laid[self._rows, :width] = values
-        for part, rows in more:
-            laid[rows, width : width + part.shape[1]] = part
-            width += part.shape[1]
-        return self._moved(laid)
+        return torch.as_tensor(laid)
 
     def _moved(self, values: np.ndarray) -> Tensor:
         return torch.as_tensor(values, device=self.device)
