@@ -44,6 +44,7 @@ class Sizes:
 
     ``past_cardinalities`` and its kin count the codes of each categorical covariate, code 0 included;
     ``outputs`` is what the loss reads per step and target (K); ``season`` is the seasonality in steps.
+    ``embeddings`` are the widths of the embeddings, past, known and static; by the number of codes where empty.
     """
 
     context_length: int
@@ -58,6 +59,22 @@ class Sizes:
     series: int = 1
     season: int = 1
     outputs: int = 1
+    embeddings: tuple[int, ...] = ()
+
+    @property
+    def cardinalities(self) -> tuple[int, ...]:
+        """All of them: past, known, static."""
+        return (*self.past_cardinalities, *self.known_cardinalities, *self.static_cardinalities)
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The width of each embedding: by the root of its number of codes where none is given."""
+        return self.embeddings or tuple(usual_width(count) for count in self.cardinalities)
+
+
+def usual_width(count: int) -> int:
+    """Return how wide an embedding of so many codes usually is."""
+    return min(16, max(2, round(count**0.5)))
 
 
 class Affine(NamedTuple):

@@ -28,7 +28,7 @@ from forecast import artifact
 from forecast.combination import best_weights, combination, given_weights, spread_of
 from forecast.data.columns import Columns
 from forecast.data.panel import Panel
-from forecast.data.windows import Split, split_ends
+from forecast.data.windows import Split, observed_around, split_ends
 from forecast.errors import ArtifactError, ConfigError, DataError
 from forecast.folders import CHECKSUMS, checked_files, checksums, refuse_absent, refuse_to_replace, whole_folder
 from forecast.forecaster import Forecaster
@@ -99,19 +99,24 @@ class Ensemble(Predictor):
         self.processes = processes
 
     @property
+    def _first(self) -> Forecaster:
+        self._checked()
+        return self.members[0]
+
+    @property
     def horizon(self) -> int:  # type: ignore[override]
         """Steps to forecast, of every member."""
-        return self.members[0].horizon
+        return self._first.horizon
 
     @property
     def columns(self) -> Columns | None:  # type: ignore[override]
         """Roles of the table's columns, for every member."""
-        return self.members[0].columns
+        return self._first.columns
 
     @property
     def freq(self) -> str | None:  # type: ignore[override]
         """Step of time, for every member."""
-        return self.members[0].freq
+        return self._first.freq
 
     @property
     def device(self) -> torch.device:
@@ -327,8 +332,7 @@ class Ensemble(Predictor):
         """Return series and ends (N,) of the origins with an observation in the context and in a full horizon."""
         window, series = np.nonzero((ends > 0) & (ends + self.horizon <= panel.ends))
         origins = ends[window, series]
-        before = panel.observed(series, origins - context, origins)
-        both = before & panel.observed(series, origins, origins + self.horizon)
+        both = observed_around(panel, series, origins, context_length=context, horizon=self.horizon)
         if not both.any():
             raise self._nothing_left(panel)
         return series[both], origins[both]

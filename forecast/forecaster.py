@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from copy import deepcopy
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -43,7 +44,15 @@ class _Start(NamedTuple):
     model: Model
     encoding: Encoding
     sizes: Sizes
+    columns: Columns
     update: bool
+
+    def refuse_other_columns(self, columns: Columns) -> None:
+        """Refuse columns that would mean something else to the weights; labels and minima do not."""
+        for field in fields(Columns):
+            given, was = getattr(columns, field.name), getattr(self.columns, field.name)
+            if given != was and field.name not in ("unit", "minimum"):
+                raise ConfigError(_fixed(f"columns.{field.name}", given, was))
 
 
 class Forecaster(Predictor):
@@ -169,6 +178,8 @@ class Forecaster(Predictor):
         panel = self.as_panel(frame, freq=self.freq if start is None else self.freq_)
         if start is None:
             self._settle(panel)
+        else:
+            start.refuse_other_columns(panel.columns)
         if training.validation:  # whole rounds, so that the end of the schedule is validated too
             training.check_every = min(training.check_every, training.steps)
             training.steps = -(-training.steps // training.check_every) * training.check_every
@@ -306,12 +317,15 @@ class Forecaster(Predictor):
     def _start(self, update: bool) -> _Start:
         """Return what a warm start goes on from, apart from what training will change."""
         check_is_fitted(self)
-        if self.horizon != self.horizon_:
-            raise ConfigError(
-                f"horizon is {self.horizon} and the trained network forecasts {self.horizon_} steps: a warm start "
-                "cannot change it. Fit anew, or set it back."
-            )
-        return _Start(deepcopy(self.model_), self.encoding_, self.sizes_, update)
+        for name in ("horizon", "context_length", "seasonality"):
+            given, was = getattr(self, name), getattr(self, f"{name}_")
+            if given is not None and given != was:
+                raise ConfigError(_fixed(name, given, was))
+        for group in ("model", "loss", "scaling"):
+            given, was = settings(group, getattr(self, group)), self._parameters_[group]
+            if given != was:
+                raise ConfigError(_fixed(group, given, was))
+        return _Start(deepcopy(self.model_), self.encoding_, self.sizes_, self.panel_.columns, update)
 
     def _built(self, sizes: Sizes, columns: Columns, *, allow: Iterable[type] = ()) -> Model:
         def network_of(sizes: Sizes) -> nn.Module:
@@ -365,6 +379,8 @@ class Forecaster(Predictor):
         draws = TrainingWindows(windows, batch_size=training.batch_size, seed=self.seed, steps=training.steps)
         loss = build("loss", self.loss)
         self.sizes_ = windows.sizes(season=self.seasonality_, outputs=loss.outputs)
+        if start is not None:  # more categories make no wider embedding
+            self.sizes_ = replace(self.sizes_, embeddings=start.sizes.widths)
         self.model_ = self._built(self.sizes_, panel.columns)
         if start is not None:
             self.model_.take_over(start.model)
@@ -427,11 +443,13 @@ class Forecaster(Predictor):
             self.context_length_,
             self.seasonality_,
             self.seed,
-            panel.columns,
+            replace(panel.columns, unit=""),  # a label changes no weight
+            panel.freq,
+            str(panel.zone),
         ]
         digest = hashlib.sha256(repr(about).encode())
-        for values in (panel.target, panel.offsets, panel.ends):
-            digest.update(values.tobytes())
+        for values in (panel.target, panel.offsets, panel.ends, panel.times):
+            digest.update(b"" if values is None else values.tobytes())
         for covariate in (*panel.past, *panel.known, *panel.static):
             digest.update(repr((covariate.name, covariate.categories)).encode() + covariate.values.tobytes())
         if start is not None:
@@ -439,3 +457,10 @@ class Forecaster(Predictor):
             for weights in start.model.state_dict().values():
                 digest.update(weights.cpu().numpy().tobytes())
         return digest.hexdigest()
+
+
+def _fixed(name: str, given: object, was: object) -> str:
+    return (
+        f"{name} is {given!r} and what was learned is made for {was!r}: a warm start cannot change it. "
+        "Set it back, or fit anew."
+    )

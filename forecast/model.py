@@ -46,13 +46,13 @@ class Model(nn.Module):
         A row that the other lacks, of a table with one for each series or category, begins as its row 0: that of
         what was never seen.
         """
-        known = other.state_dict()
-        grown = {}
-        for name, own in self.state_dict().items():
-            had = known[name]
-            more = len(own) - len(had) if own.dim() else 0
-            grown[name] = torch.cat([had, had[:1].expand(more, *had.shape[1:])]) if more > 0 else had
-        self.load_state_dict(grown)
+        growing = {f"{name}.weight" for name, module in self.named_modules() if isinstance(module, nn.Embedding)}
+        growing |= {"scaler.loc", "scaler.scale"}
+        known = dict(other.state_dict())
+        for name in growing & known.keys():
+            had, rows = known[name], len(self.state_dict()[name])
+            known[name] = torch.cat([had, had[:1].expand(rows - len(had), *had.shape[1:])])
+        self.load_state_dict(known)
 
     @contextmanager
     def frozen(self, parts: Sequence[str]) -> Iterator[None]:
@@ -64,11 +64,12 @@ class Model(nn.Module):
             If a name fits no parameter, or nothing is left to train.
         """
         named = dict(self.network.named_parameters())
+        modules = [name for name, _ in self.network.named_modules()]
+        there_are = dict.fromkeys(word for name in (*modules, *named) for word in name.split(".") if word)
         for part in parts:
-            if not any(part in name.split(".") for name in named):
-                modules = [name.split(".") for name, _ in self.network.named_modules()]
-                there_are = dict.fromkeys(word for name in modules for word in name if word and not word.isdigit())
-                raise ConfigError(unknown_name("part of the network to freeze", part, there_are))
+            if part not in there_are:
+                shown = [word for name in modules for word in name.split(".") if word and not word.isdigit()]
+                raise ConfigError(unknown_name("part of the network to freeze", part, dict.fromkeys(shown)))
         kept = [weights for name, weights in named.items() if set(parts) & set(name.split("."))]
         if len(kept) == len(named) and not any(True for _ in self.scaler.parameters()):
             raise ConfigError(f"training.freeze={list(parts)} leaves nothing to train. Freeze less.")

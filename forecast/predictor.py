@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,7 +17,7 @@ from forecast.data.columns import Columns
 from forecast.data.panel import Panel
 from forecast.data.windows import refuse_missing_known
 from forecast.errors import ConfigError, DataError
-from forecast.frames import SCENARIO, TARGET, forecast_frame, raised_to_minima, told
+from forecast.frames import SCENARIO, TARGET, forecast_frame, level_names, raised_to_minima, told
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
@@ -106,7 +106,10 @@ class Predictor(BaseEstimator, ABC):
             return self._scenarios(frame, future, levels)
         if frame is None and future is not None:
             raise ConfigError("future needs the history that it follows: predict(frame, future=future).")
-        panel = self.panel_ if frame is None else self.as_panel(frame, future, freq=self.freq_)
+        if isinstance(frame, Panel) and future is not None:
+            raise ConfigError("a panel holds its future already: Panel.from_frame(frame, future=future). Leave it out.")
+        columns = self.panel_.columns
+        panel = self.panel_ if frame is None else self.as_panel(frame, future, columns=columns, freq=self.freq_)
         series = np.arange(len(panel.ids))
         levels = self.levels(levels)
         values = self.predict_origins(panel, series, panel.ends, levels=levels)
@@ -137,9 +140,8 @@ class Predictor(BaseEstimator, ABC):
         ValueError
             If no target of an origin is observed in its context, or a known covariate is missing after it.
         """
-        fitted, given = self.panel_.columns, panel.columns
-        if fitted.targets != given.targets:
-            raise DataError(f"the model forecasts {fitted.targets} and this table has {given.targets} as targets.")
+        fitted = self.panel_.columns
+        self._refuse_other_panel(panel)
         seen = panel.observed_targets(series, ends - self.context_length_, ends)
         if not seen.any(axis=1).all():
             name, length = panel.ids[series[~seen.any(axis=1)][0]], self.context_length_
@@ -164,16 +166,22 @@ class Predictor(BaseEstimator, ABC):
         """Return quantile levels in order; those of the model where none are given."""
         if levels is None:
             return self.own_levels()
+        if not isinstance(levels, Iterable) or isinstance(levels, str):
+            raise ConfigError(f"levels is a list of quantile levels, got {levels!r}. Write [{levels}].")
+        levels = list(levels)
+        level_names(levels)
         wrong = [level for level in levels if not 0 < level < 1]
         if wrong:
             raise ConfigError(f"a quantile level lies between 0 and 1, got {wrong[0]!r}.")
         return tuple(sorted(set(levels)))
 
-    def as_panel(self, frame: Table, future: pd.DataFrame | None = None, *, freq: str | None) -> Panel:
-        """Return a table on its grid, under the roles of `columns`; a series without an observation is refused."""
+    def as_panel(
+        self, frame: Table, future: pd.DataFrame | None = None, *, columns: Columns | None = None, freq: str | None
+    ) -> Panel:
+        """Return a table on its grid, under the roles given or those of `columns`, each series with an observation."""
         if isinstance(frame, Panel):
             return _with_observations(frame)
-        panel = Panel.from_frame(frame, self.columns, freq=freq, future=future)
+        panel = Panel.from_frame(frame, columns or self.columns, freq=freq, future=future)
         if panel.absent:
             log.warning(
                 "%d steps of the time grid (freq %s) have no row; they count as unobserved.",
@@ -200,6 +208,15 @@ class Predictor(BaseEstimator, ABC):
             part.insert(after, SCENARIO, str(name))
             parts.append(part)
         return pd.concat(parts, ignore_index=True)
+
+    def _refuse_other_panel(self, panel: Panel) -> None:
+        """Refuse a panel whose columns play other roles than in training, or whose steps are others."""
+        for role in ("targets", "past", "known", "static"):
+            was, now = getattr(self.panel_.columns, role), getattr(panel.columns, role)
+            if was != now:
+                raise DataError(f"the model was trained with {role} {was}, and this panel has {now}. Give the same.")
+        if panel.freq.name != self.freq_:
+            raise DataError(f"the model was trained on steps of {self.freq_}, and this panel has {panel.freq.name}.")
 
     def _tell_of_unforecast(self, panel: Panel, values: np.ndarray) -> None:
         missing = np.ones(values.shape[::2][:2], bool)  # (N, C)

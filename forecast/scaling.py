@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 import torch
 from scipy.stats import boxcox_llf
 from torch import Tensor, nn
@@ -166,14 +167,17 @@ class SeriesScaler(Scaler):
     def fit(self, panel: Panel, numbers: np.ndarray | None = None) -> None:
         """Take mean and deviation of each series' training span."""
         super().fit(panel, numbers)
-        for place, number in enumerate(np.arange(1, len(panel.ids) + 1) if numbers is None else numbers):
-            values = torch.as_tensor(panel.series(place))
-            transformed = self.transformed(values)
-            for channel, seen in enumerate(~values.isnan().T):
-                if seen.any():
-                    known = transformed[seen, channel]
-                    self.loc[number, channel] = mean = known.mean()
-                    self.scale[number, channel] = _floored(known.std(correction=0), mean)
+        numbers = np.arange(1, len(panel.ids) + 1) if numbers is None else numbers
+        values = self.transformed(torch.as_tensor(panel.target)).numpy()
+        series = np.repeat(np.arange(len(panel.ids)), panel.lengths)
+        for channel in range(values.shape[1]):
+            grouped = pd.Series(values[:, channel]).where(np.isfinite(panel.target[:, channel])).groupby(series)
+            mean, deviation = (
+                torch.as_tensor(part.to_numpy(copy=True)) for part in (grouped.mean(), grouped.std(ddof=0))
+            )
+            met = ~mean.isnan()
+            self.loc[numbers[met.numpy()], channel] = mean[met]
+            self.scale[numbers[met.numpy()], channel] = _floored(deviation, mean)[met]
 
     def affine(self, inputs: Inputs) -> Affine:
         """Return the statistics of each window's series: (B, 1, C)."""

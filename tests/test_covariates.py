@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from frames import made_frame, made_roles
 
-from forecast import Columns, Forecaster, Training
+from forecast import Columns, Forecaster, Panel, Training
 from forecast.config import names
 from forecast.errors import ConfigError, DataError
 from forecast.networks.recurrent import Recurrent
@@ -124,6 +124,30 @@ def test_scenarios_are_forecast_under_one_another() -> None:
         forecaster.predict(frame, future={**futures, "no sale": rows[rows["ds"] < rows["ds"].max()]})
     with pytest.raises(ConfigError, match="future names no scenario"):
         forecaster.predict(frame, future={})
+
+
+def test_a_panel_brings_its_own_future() -> None:
+    frame = _explained()
+    forecaster = _forecaster(known=("event",)).fit(frame)
+    with pytest.raises(ConfigError, match="a panel holds its future already"):
+        forecaster.predict(forecaster.as_panel(frame, freq=None), future=frame)
+
+
+@pytest.mark.parametrize("levels", [0.1, "0.1", ["0.1"], [True]])
+def test_levels_that_are_no_list_of_numbers_are_refused(levels: object) -> None:
+    forecaster = _forecaster().fit(made_frame())
+    with pytest.raises(ConfigError, match="level"):
+        forecaster.predict(levels=levels)  # type: ignore[arg-type]
+
+
+def test_a_panel_with_other_roles_or_steps_is_refused() -> None:
+    frame = made_frame(rows=60, covariates=True)
+    forecaster = _forecaster(past=("temp", "size")).fit(frame)
+    with pytest.raises(DataError, match=r"with past \('temp', 'size'\), and this panel has \('size', 'temp'\)"):
+        forecaster.predict(Panel.from_frame(frame, Columns(past=("size", "temp"))))
+    hourly = made_frame(rows=60, freq="h", covariates=True)
+    with pytest.raises(DataError, match="trained on steps of 1D, and this panel has 1h"):
+        forecaster.predict(Panel.from_frame(hourly, forecaster.columns))
 
 
 def test_every_missing_row_of_a_future_is_listed_up_to_a_limit() -> None:

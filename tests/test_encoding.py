@@ -81,14 +81,33 @@ def test_series_with_numbers_for_names_are_found_again() -> None:
     assert encoding.numbers_of(panel.ids).tolist() == [1, 2]
 
 
-@pytest.mark.parametrize(("value", "was", "now"), [("text", "numbers", "text"), (None, "numbers", "text")])
-def test_a_covariate_keeps_its_kind(value: object, was: str, now: str) -> None:
-    columns = Columns(past=("temp",))
+@pytest.mark.parametrize(
+    ("name", "value", "was", "now"), [("temp", "a", "numbers", "text"), ("mood", 1.0, "text", "num")]
+)
+def test_a_covariate_keeps_its_kind(name: str, value: object, was: str, now: str) -> None:
+    columns = Columns(past=(name,))
     frame = made_frame(covariates=True)
     encoding = Encoding.fit(Panel.from_frame(frame, columns))
-    other = Panel.from_frame(frame.assign(temp=pd.Series([value] * len(frame), dtype=str)), columns)
-    with pytest.raises(DataError, match=f"'temp' held {was} in training and holds {now} now"):
+    other = Panel.from_frame(frame.assign(**{name: value}), columns)
+    with pytest.raises(DataError, match=f"'{name}' held {was} in training and holds {now}"):
         encoding.encode(other.past, len(other.target))
+
+
+@pytest.mark.parametrize("empty", [np.nan, None])
+def test_a_covariate_without_a_value_in_newer_data_is_missing_and_of_its_kind(empty: object) -> None:
+    frame = made_frame(covariates=True)
+    columns = Columns(past=("temp", "mood"))
+    encoding = Encoding.fit(Panel.from_frame(frame, columns))
+    blank = frame.assign(temp=pd.Series([empty] * len(frame)), mood=pd.Series([empty] * len(frame)))
+    past = encoding.encode(Panel.from_frame(blank, columns).past, len(frame))
+    assert np.isnan(past.numbers).all() and (past.codes == 0).all()
+
+
+def test_a_covariate_that_training_had_not_is_refused() -> None:
+    frame = made_frame(covariates=True)
+    encoding = Encoding.fit(Panel.from_frame(frame, Columns(past=("temp",))))
+    with pytest.raises(DataError, match="column 'mood' was no covariate in training"):
+        encoding.encode(Panel.from_frame(frame, Columns(past=("temp", "mood"))).past, len(frame))
 
 
 def test_a_covariate_without_a_value_is_refused() -> None:

@@ -345,6 +345,36 @@ def test_a_fit_that_failed_leaves_nothing_to_predict_with() -> None:
         forecaster.predict()
 
 
+def _other_days(frame: pd.DataFrame) -> pd.DataFrame:
+    inner = frame.groupby("unique_id").cumcount().between(1, 58)
+    return frame.assign(ds=frame["ds"].where(~inner, frame["ds"] + pd.Timedelta(hours=1)))
+
+
+@pytest.mark.parametrize(
+    ("roles", "change"),
+    [
+        ({"gaps": "rows"}, _other_days),
+        ({}, lambda frame: frame.assign(ds=frame["ds"].dt.tz_localize("UTC").dt.tz_convert("Asia/Tokyo"))),
+        ({}, lambda frame: frame.assign(ds=frame["ds"] + (frame["ds"] - frame["ds"].min()))),
+    ],
+    ids=["inner dates of rows", "zone", "frequency"],
+)
+def test_a_checkpoint_of_the_same_values_at_other_times_is_left_alone(
+    roles: dict, change: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    frame = made_frame()
+    options = {"columns": Columns(**roles), "seasonality": 7, "training": Training(steps=2, batch_size=4)}
+    first = _forecaster(**options).fit(frame, folder=tmp_path)
+    _forecaster(**options).fit(change(frame), folder=tmp_path)
+    assert "belongs to other data or settings" in caplog.text
+    caplog.clear()
+    relabelled = {**options, "columns": Columns(**roles, unit="pieces")}
+    _forecaster(**options).fit(frame, folder=tmp_path / "again")
+    again = _forecaster(**relabelled).fit(frame, folder=tmp_path / "again")
+    assert "belongs to other" not in caplog.text  # a label is none of them
+    pd.testing.assert_frame_equal(again.predict(), first.predict())
+
+
 def test_a_fit_replaces_an_earlier_fit() -> None:
     forecaster = _forecaster().fit(made_frame(series=3, seed=9))
     forecaster.fit(made_frame())

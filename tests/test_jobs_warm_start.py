@@ -12,8 +12,10 @@ import torch
 from command import TINY, forecast
 from frames import made_frame
 
-from forecast import Forecaster, Training
+from forecast import Columns, Forecaster, Panel, Training
 from forecast.ensemble import Ensemble, load
+from forecast.errors import DataError
+from forecast.jobs.learner import Learner
 
 WARM = ("train", "training.steps=3", "progress=false", "accelerator=cpu", "hydra.run.dir=run")
 
@@ -164,3 +166,12 @@ def test_an_ensemble_goes_on_as_one() -> None:
 
 def _assert_same_weights(one: Forecaster, other: Forecaster) -> None:
     torch.testing.assert_close(one.model_.state_dict(), other.model_.state_dict(), rtol=0, atol=0)
+
+
+def test_a_series_is_known_again_whether_its_id_is_text_or_a_number() -> None:
+    frame = made_frame().assign(unique_id=lambda table: table["unique_id"].str[1:])
+    trained = Forecaster("linear", horizon=2, context_length=4, training=Training(steps=1), progress=False).fit(frame)
+    learner = Learner("linear", "", Columns(), None, 2, make=lambda: trained, saved=(trained,))
+    panel = Panel.from_frame(frame.assign(unique_id=frame["unique_id"].astype(int)))
+    with pytest.raises(DataError, match="the saved run was trained on series 0 up to"):
+        learner.refuse_seen(panel, panel.ends - 2)

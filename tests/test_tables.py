@@ -162,3 +162,11 @@ def test_models_that_cannot_be_compared_are_refused(change: Any, told: str) -> N
 def test_a_series_without_a_scale_is_refused() -> None:
     with pytest.raises(ValueError, match="scale lacks 1 series, first 'B'"):
         _tables(_forecasts(), scale={"A": 1.0})
+
+
+@pytest.mark.parametrize("name", ["pair", "series", "step"])
+def test_an_id_may_have_the_name_of_a_column_inside(name: str) -> None:
+    forecasts = _forecasts().rename(columns={"unique_id": name})
+    scale = pd.Series({"A": 2.0, "B": 2.0})
+    table = tabulated(forecasts, columns=Columns(id=name), scale=scale).per_series
+    pd.testing.assert_frame_equal(table.rename(columns={name: "unique_id"}), _tables(_forecasts()).per_series)

@@ -153,8 +153,20 @@ def test_a_forecaster_of_several_targets_is_saved_and_loaded(joint: bool, tmp_pa
     pd.testing.assert_frame_equal(loaded.predict(), forecaster.predict())
 
 
+@pytest.mark.parametrize("joint", [True, False], ids=["joint", "by channel"])
+@pytest.mark.parametrize("loss", ["mse", "quantile"])
+def test_a_target_unobserved_in_a_context_teaches_nothing(joint: bool, loss: str) -> None:
+    """Nothing scales it there: its values, of any size, must not reach the loss, nor the intervals."""
+    late = _table(rows=80).assign(z=lambda frame: frame["z"] * 1e6)
+    late.loc[late.groupby("unique_id").cumcount() < 60, "z"] = np.nan
+    forecaster = _forecaster(joint=joint, loss=loss, training=Training(steps=30, batch_size=16)).fit(late)
+    assert forecaster.history_["train_loss"].max() < 1e5  # 1e10 and more where they do
+    forecast = forecaster.predict(levels=[0.1, 0.9])
+    assert (forecast["q0.9"] - forecast["q0.1"] < forecast["forecast"].abs()).all()
+
+
 def test_a_table_with_other_targets_is_refused() -> None:
     forecaster = _forecaster().fit(_table())
     panel = Panel.from_frame(_table(), Columns(target="y"))
-    with pytest.raises(ValueError, match=r"forecasts \('y', 'z'\) and this table has \('y',\)"):
+    with pytest.raises(ValueError, match=r"with targets \('y', 'z'\), and this panel has \('y',\)"):
         forecaster.predict(panel)

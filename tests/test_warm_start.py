@@ -81,6 +81,12 @@ def test_statistics_and_vocabularies_are_taken_anew_when_asked() -> None:
     np.testing.assert_allclose(trained.model_.scaler.loc[3:, 0], levels)
 
 
+def test_a_part_without_parameters_may_be_named() -> None:
+    forecaster = Forecaster(SMALL, horizon=3, context_length=8, training=Training(steps=2), progress=False)
+    forecaster.fit(made_frame()).set_params(training__freeze=("features",)).fit(made_frame(), warm_start=True)
+    assert len(forecaster.predict()) == 6
+
+
 @pytest.mark.parametrize("part", ["recurrent", "features", "head", "direct"])
 def test_frozen_parts_stay_and_the_others_move(part: str) -> None:
     trained = _forecaster().fit(_table())
@@ -125,12 +131,41 @@ def test_a_warm_start_that_fails_loses_nothing() -> None:
     pd.testing.assert_frame_equal(trained.predict(), expected)
 
 
+def test_a_vocabulary_that_grows_far_widens_no_embedding() -> None:
+    trained = _forecaster().fit(_table())
+    newer = pd.concat([_table(f"n{number}", mood=f"mood {number}") for number in range(9)])
+    newer["region"] = newer["unique_id"]
+    trained.fit(newer, warm_start=True, update_statistics=True)
+    assert len(trained.encoding_.categories["mood"]) == 12
+    assert len(trained.predict()) == 54
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"model": "lstm"}, "model is .*lstm.* a warm start cannot change it"),
+        ({"loss": "mse"}, "loss is .*MSE"),
+        ({"scaling": "window"}, "scaling is .*WindowScaler"),
+        ({"context_length": 9}, "context_length is 9 and what was learned is made for 8"),
+        ({"seasonality": 3}, "seasonality is 3"),
+        ({"columns": Columns(past=("mood", "temp"), static=("size", "region"))}, "columns.past is"),
+        ({"columns": Columns(**{**made_roles(), "known": ()}, holidays="US")}, "columns.holidays is 'US'"),
+    ],
+)
+def test_what_the_weights_are_made_for_cannot_change(change: dict, told: str) -> None:
+    trained = _forecaster().fit(_table())
+    expected = trained.predict()
+    with pytest.raises(ConfigError, match=told):
+        trained.set_params(**change).fit(_table(), warm_start=True)
+    pd.testing.assert_frame_equal(trained.predict(), expected)
+
+
 def test_a_warm_start_needs_something_to_go_on_from() -> None:
     with pytest.raises(ValueError, match="not fitted"):
         _forecaster().fit(_table(), warm_start=True)
     with pytest.raises(ConfigError, match="update_statistics goes with warm_start"):
         _forecaster().fit(_table(), update_statistics=True)
-    with pytest.raises(ConfigError, match="horizon is 5 and the trained network forecasts 3"):
+    with pytest.raises(ConfigError, match="horizon is 5 and what was learned is made for 3"):
         _forecaster().fit(_table()).set_params(horizon=5).fit(_table(), warm_start=True)
 
 

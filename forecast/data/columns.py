@@ -11,7 +11,8 @@ from typing import Any
 
 from forecast.errors import ConfigError
 
-OUTPUTS = re.compile(r"forecast|model|cutoff|fold|y|sample|scenario|target|q0?\.\d+")  # columns that forecasts add
+# Columns that forecasts and scores add.
+OUTPUTS = re.compile(r"forecast|model|cutoff|fold|y|sample|scenario|target|q0?\.\d+|mae|rmse|smape|mase|coverage|width")
 LISTS = ("past", "known", "static")
 
 

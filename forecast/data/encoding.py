@@ -120,12 +120,9 @@ class Encoding:
 
     def encode(self, covariates: Sequence[Covariate], rows: int) -> Encoded:
         """Return covariates of one role as standardised numbers and codes."""
+        covariates = [self._as_trained(covariate) for covariate in covariates]
         numeric = [c for c in covariates if c.name in self.statistics]
         coded = [c for c in covariates if c.name in self.categories]
-        for covariate in covariates:
-            if (covariate.categories is None) != (covariate.name in self.statistics):
-                was, now = ("text", "numbers") if covariate.categories is None else ("numbers", "text")
-                raise DataError(f"column {covariate.name!r} held {was} in training and holds {now} now.")
         numbers = np.empty((rows, len(numeric)), np.float32)
         for column, covariate in enumerate(numeric):
             mean, deviation = self.statistics[covariate.name]
@@ -136,6 +133,21 @@ class Encoding:
             table = vocabulary.get_indexer(pd.Index(covariate.categories or (), dtype=object)) + 1
             codes[:, column] = np.append(table, 0)[covariate.values]  # code -1, missing, reads the last entry
         return Encoded(numbers, codes)
+
+    def _as_trained(self, covariate: Covariate) -> Covariate:
+        """Return a covariate of the kind that it was in training, which a column without a value does not show."""
+        name, is_number = covariate.name, covariate.categories is None
+        if name not in self.statistics and name not in self.categories:
+            raise DataError(f"column {name!r} was no covariate in training. Leave it out, or train with it.")
+        if is_number == (name in self.statistics):
+            return covariate
+        empty = not (np.isfinite(covariate.values).any() if is_number else (covariate.values >= 0).any())
+        if not empty:
+            was, now = ("text", "numbers") if is_number else ("numbers", "text")
+            raise DataError(f"column {name!r} held {was} in training and holds {now} now.")
+        if is_number:
+            return Covariate(name, np.full(len(covariate.values), -1, np.int32), ())
+        return Covariate(name, np.full(len(covariate.values), np.nan, np.float32))
 
     def encode_calendar(self, panel: Panel, series: np.ndarray, steps: np.ndarray) -> Encoded:
         """Return what the calendar tells of steps (N,), which may lie beyond the end of their series."""

@@ -102,7 +102,8 @@ class Windows:
     def batch(self, series: Tensor, ends: Tensor) -> tuple[Inputs, Outcome]:
         """Gather the windows of `series` (B,) that end after `ends` (B,) steps.
 
-        Steps before the start of a series and after its last row are unobserved. No end lies beyond that row.
+        Steps before the start of a series and after its last row are unobserved. No end lies beyond that row. What
+        follows a context in which a target was never observed counts as unobserved too: nothing scales it.
         """
         length = self.context_length
         begins = self._begins[series] + ends
@@ -119,7 +120,10 @@ class Windows:
             series=self._numbers[series],
             position=self._position(series, ends - 1),
         )
-        return inputs, Outcome(target[:, length:], observed[:, length:])
+        ahead = observed[:, length:]
+        if ahead.shape[2] > 1:
+            ahead = ahead * inputs.observed.amax(dim=1, keepdim=True)
+        return inputs, Outcome(target[:, length:], ahead)
 
     def _fill_calendar(self, numbers: np.ndarray, codes: np.ndarray, before: np.ndarray) -> None:
         """Write what the calendar tells, up to a horizon beyond the end of each series, into the last columns."""
@@ -222,7 +226,7 @@ class TrainingWindows:
         panel, horizon, context = self.windows.panel, self.windows.horizon, self.windows.context_length
         series = np.repeat(np.arange(len(counts)), counts)
         ends = self._first.numpy()[series] + np.arange(len(series))
-        both = panel.observed(series, ends - context, ends) & panel.observed(series, ends, ends + horizon)
+        both = observed_around(panel, series, ends, context_length=context, horizon=horizon)
         if both.all():
             return None
         if not both.any():
@@ -259,6 +263,15 @@ def windows_after(windows: Windows, ends: np.ndarray) -> list[Batch]:
     return batches
 
 
+def observed_around(
+    panel: Panel, series: np.ndarray, ends: np.ndarray, *, context_length: int, horizon: int
+) -> np.ndarray:
+    """Return which windows have a target that is observed both in their context and in their horizon: bool (N,)."""
+    before = panel.observed_targets(series, ends - context_length, ends)
+    around: np.ndarray = np.logical_or.reduce(before & panel.observed_targets(series, ends, ends + horizon), axis=1)
+    return around
+
+
 def refuse_missing_known(panel: Panel, series: np.ndarray, ends: np.ndarray, *, horizon: int) -> None:
     """Refuse origins after which a known covariate is not given for a step beyond the history.
 
@@ -269,6 +282,8 @@ def refuse_missing_known(panel: Panel, series: np.ndarray, ends: np.ndarray, *, 
     DataError
         Names covariate, and series and time of the rows that are missing.
     """
+    if not panel.known:
+        return
     ahead = ends[:, None] + np.arange(horizon)
     beyond = ahead >= panel.ends[series][:, None]
     inside = ahead < panel.lengths[series][:, None]

@@ -73,9 +73,10 @@ def tabulated(forecasts: pd.DataFrame, *, columns: Columns, scale: pd.Series) ->
     errors = _errors(rows, _scale_of(pairs, scale)[rows["pair"]])
 
     cells = _cells(errors, ["model", "pair"])
-    cells = cells.join(pairs, on="pair")
+    about = pairs.iloc[cells["pair"]].reset_index(drop=True)
     units = set(columns.units)
-    hidden = IN_UNITS if TARGET in pairs and (len(units) > 1 or "" in units) else ()
+    several = TARGET in names
+    hidden = IN_UNITS if several and (len(units) > 1 or "" in units) else ()
     per_fold = _averaged(_cells(errors, ["model", "fold", "pair"]), ["model", "fold"], hidden=hidden)
     per_step = _averaged(_cells(errors, ["model", "step", "pair"]), ["model", "step"], hidden=hidden)
     cutoffs = forecasts.groupby("fold")["cutoff"].max()
@@ -89,8 +90,8 @@ def tabulated(forecasts: pd.DataFrame, *, columns: Columns, scale: pd.Series) ->
         scores=named(_averaged(cells, ["model"], hidden=hidden)),
         per_fold=named(per_fold),
         per_step=named(per_step),
-        per_series=named(cells[["model", *names, *METRICS]]),
-        per_target=named(_averaged(cells, ["model", TARGET])) if TARGET in pairs else None,
+        per_series=named(pd.concat([cells[["model"]], about, cells[list(METRICS)]], axis=1)),
+        per_target=named(_averaged(cells.assign(**{TARGET: about[TARGET]}), ["model", TARGET])) if several else None,
     )
 
 

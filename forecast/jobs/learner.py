@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from hydra.core.hydra_config import HydraConfig
 
 from forecast.config import Setting, read
@@ -66,7 +67,8 @@ class Learner:
             Names a series, its end in the saved run and the first cutoff.
         """
         for seen in (saved.panel_ for saved in self.saved):
-            places = seen.ids.get_indexer(panel.ids)
+            trained, given = (pd.Index([str(name) for name in ids]) for ids in (seen.ids, panel.ids))
+            places = trained.get_indexer(given)
             known = np.flatnonzero((places >= 0) & (ends > 0))
             last = seen.stamps(places[known], seen.ends[places[known]] - 1)
             cutoffs = panel.stamps(known, ends[known] - 1)

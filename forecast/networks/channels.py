@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from forecast.batch import Inputs, Outcome, Sizes
+from forecast.batch import Inputs, Outcome, Sizes, usual_width
 
 
 class ByChannel(nn.Module):
@@ -25,8 +25,15 @@ class ByChannel(nn.Module):
     def __init__(self, make: Callable[[Sizes], nn.Module], sizes: Sizes) -> None:
         super().__init__()
         self.targets = sizes.targets
-        cardinalities = (*sizes.static_cardinalities, sizes.targets + 1)
-        self.network = make(replace(sizes, targets=1, static_cardinalities=cardinalities))
+        codes = sizes.targets + 1
+        self.network = make(
+            replace(
+                sizes,
+                targets=1,
+                static_cardinalities=(*sizes.static_cardinalities, codes),
+                embeddings=(*sizes.widths, usual_width(codes)),
+            )
+        )
         self.reads_teacher = getattr(self.network, "reads_teacher", False)
 
     def forward(self, inputs: Inputs, teacher: Outcome | None = None, feedback: Callable | None = None) -> Tensor:

@@ -5,6 +5,8 @@ Letters: B windows, L context, H horizon, E encoder features, G decoder features
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 
@@ -25,8 +27,9 @@ class Features(nn.Module):
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
         self.horizon = sizes.horizon
+        tables = map(nn.Embedding, sizes.cardinalities, sizes.widths)
         self.past, self.known, self.static = (
-            nn.ModuleList(nn.Embedding(count, _width(count)) for count in cardinalities)
+            nn.ModuleList(itertools.islice(tables, len(cardinalities)))
             for cardinalities in (
                 sizes.past_cardinalities,
                 sizes.known_cardinalities,
@@ -76,11 +79,6 @@ class Features(nn.Module):
 def padding(observed: Tensor) -> Tensor:
     """Return 1 for steps before anything of the window was observed, else 0: (B, L)."""
     return (observed.amax(dim=-1).cumsum(dim=1) == 0).to(observed.dtype)
-
-
-def _width(count: int) -> int:
-    """Return a usual width of embeddings: the root of the number of categories, 16 at most."""
-    return min(16, max(2, round(count**0.5)))
 
 
 def _total(tables: nn.ModuleList) -> int:
