@@ -28,3 +28,8 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> str:
     nearest = get_close_matches(str(name), known, n=3, cutoff=0.5)
     ordered = [*nearest, *(other for other in known if other not in nearest)]
     return f"there is no {kind} {str(name)!r}. Choose one of: {', '.join(ordered)}."
+
+
+def named(series: object) -> str:
+    """Return the name of a series as a person writes it: text in quotes, a number as it is."""
+    return repr(series.item() if hasattr(series, "item") else series)

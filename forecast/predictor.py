@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from forecast.data.columns import Columns
 from forecast.data.panel import Panel
 from forecast.data.windows import refuse_missing_known
-from forecast.errors import ConfigError, DataError
+from forecast.errors import ConfigError, DataError, named
 from forecast.frames import SCENARIO, TARGET, forecast_frame, level_names, raised_to_minima, told
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class Predictor(BaseEstimator, ABC):
         if not seen.any(axis=1).all():
             name, length = panel.ids[series[~seen.any(axis=1)][0]], self.context_length_
             raise DataError(
-                f"series {name!r} has no observed value in the last {length} steps, which is all that the model "
+                f"series {named(name)} has no observed value in the last {length} steps, which is all that the model "
                 f"reads ({(~seen.any(axis=1)).sum()} such windows). Leave it out, or train with a longer "
                 "context_length."
             )
@@ -236,8 +236,9 @@ def _with_observations(panel: Panel) -> Panel:
     observed = panel.observed(every, np.zeros_like(every), panel.lengths)
     if not observed.all():
         empty = panel.ids[~observed]
-        named = " or ".join(map(repr, panel.columns.targets))
+        columns = " or ".join(map(repr, panel.columns.targets))
         raise DataError(
-            f"series {empty[0]!r} has no observed value in column {named} ({len(empty)} such series). Leave them out."
+            f"series {named(empty[0])} has no observed value in column {columns} ({len(empty)} such series). "
+            "Leave them out."
         )
     return panel

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from forecast.batch import Affine, Inputs, Outcome, Sizes
 from forecast.data.panel import Panel
-from forecast.errors import DataError
+from forecast.errors import DataError, named
 
 Transform = Literal["none", "log", "box_cox"]
 TINY = 1e-12  # deviations below this share of the level are rounding, not movement
@@ -76,7 +76,7 @@ class Scaler(nn.Module):
         series = int(np.searchsorted(panel.offsets, step, side="right")) - 1
         name, within = panel.ids[series], step - panel.offsets[series]
         raise DataError(
-            f"series {name!r} has {panel.target[step, channel]:g} in step {within} of column "
+            f"series {named(name)} has {panel.target[step, channel]:g} in step {within} of column "
             f"{panel.columns.targets[channel]!r}; the {self.transform} transform takes positive values only. "
             "Choose a scaling without it."
         )

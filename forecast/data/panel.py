@@ -13,7 +13,7 @@ from forecast.data.calendar import local_clock
 from forecast.data.columns import Columns
 from forecast.data.freq import Freq, infer_freq
 from forecast.data.sources import SINGLE, long_frame, numbers, stamps, with_future
-from forecast.errors import DataError
+from forecast.errors import DataError, named
 
 SPARSEST = 100  # steps of the grid for each row, beyond which the grid is taken for a mistake
 
@@ -291,7 +291,7 @@ class _Layout:
             elif self.zone is None and ordered.dtype.kind == "M":
                 hint = " Local times without a zone repeat when clocks go back: localise them."
             raise DataError(
-                f"series {self._id(row)!r} has {self._shown(row)} twice in column {self.columns.time!r} "
+                f"series {named(self._id(row))} has {self._shown(row)} twice in column {self.columns.time!r} "
                 f"({len(twice)} such rows in all). Keep one row for each series and time.{hint}"
             )
 
@@ -317,7 +317,7 @@ class _Layout:
             row = int(off.argmax())
             start = self._shown(self.heads[codes[row]])
             raise DataError(
-                f"series {self._id(row)!r} has {self._shown(row)} in column {self.columns.time!r}, "
+                f"series {named(self._id(row))} has {self._shown(row)} in column {self.columns.time!r}, "
                 f"which lies off the grid of freq {self.freq.name!r} that starts at {start}. "
                 "Mend the stamp, name another freq, or let rows be the grid: gaps is 'rows'."
             )
@@ -328,7 +328,7 @@ class _Layout:
         if absent and self.columns.gaps == "error":
             row = int((self.same & (jumps > 1)).argmax())
             raise DataError(
-                f"series {self._id(row)!r} has no row between {self._shown(row)} and {self._shown(row + 1)} "
+                f"series {named(self._id(row))} has no row between {self._shown(row)} and {self._shown(row + 1)} "
                 f"(freq {self.freq.name!r}; {absent} steps absent in all). "
                 "Add the rows, or set gaps to 'mask' or 'rows'."
             )
@@ -356,8 +356,9 @@ class _Layout:
         if below.any():
             row = int((self.index == below.argmax()).argmax())
             raise DataError(
-                f"series {self._id(row)!r} has {values[below.argmax()]:g} at {self._shown(row)} in column {name!r}, "
-                f"below the minimum of {minimum:g} ({below.sum()} such values). Mend the values, or lower the minimum."
+                f"series {named(self._id(row))} has {values[below.argmax()]:g} at {self._shown(row)} in column "
+                f"{name!r}, below the minimum of {minimum:g} ({below.sum()} such values). Mend the values, or lower "
+                "the minimum."
             )
 
     def _scattered(self, values: np.ndarray, missing: float) -> np.ndarray:
@@ -374,7 +375,8 @@ class _Layout:
             row = int(np.asarray(column.isna()).argmax())
             series, time = (self.table[role].iloc[row] for role in (self.columns.id, self.columns.time))
             raise DataError(
-                f"known covariate {name!r} is empty in series {series!r} at {time}. Fill it, or name it under past."
+                f"known covariate {name!r} is empty in series {named(series)} at {time}. Fill it, or name it under "
+                "past."
             )
         if _is_categorical(column):
             codes, categories = _coded(column)
@@ -386,12 +388,12 @@ class _Layout:
         first = column.groupby(self.codes[: self.rows]).first()
         if first.isna().any():
             series = self.ids[int(np.asarray(first.isna()).argmax())]
-            raise DataError(f"static covariate {name!r} of series {series!r} is empty. Fill it.")
+            raise DataError(f"static covariate {name!r} of series {named(series)} is empty. Fill it.")
         changed = (column != first.reindex(self.codes[: self.rows]).to_numpy()) & column.notna()
         if changed.any():
             row = int(np.asarray(changed).argmax())
             raise DataError(
-                f"static column {name!r} changes within series {self.ids[self.codes[row]]!r} (row {row}). "
+                f"static column {name!r} changes within series {named(self.ids[self.codes[row]])} (row {row}). "
                 "Name it under past or known."
             )
         if _is_categorical(column):

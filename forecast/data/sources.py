@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from forecast.data.columns import Columns
-from forecast.errors import DataError, unknown_name
+from forecast.errors import DataError, named, unknown_name
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
@@ -106,7 +106,7 @@ def with_future(table: pd.DataFrame, future: pd.DataFrame, columns: Columns) -> 
     strangers = ~after[columns.id].isin(table[columns.id])
     if strangers.any():
         stranger = after[columns.id][strangers].iloc[0]
-        raise DataError(f"future has rows of series {stranger!r}, which the table lacks.")
+        raise DataError(f"future has rows of series {named(stranger)}, which the table lacks.")
     after = after.drop(columns=list(unknown)).assign(
         **{
             columns.id: after[columns.id].astype(table[columns.id].dtype),

@@ -12,7 +12,7 @@ from torch import Tensor
 from forecast.batch import Batch, Inputs, Outcome, Sizes
 from forecast.data.encoding import Encoding, counted
 from forecast.data.panel import Panel
-from forecast.errors import ConfigError, DataError
+from forecast.errors import ConfigError, DataError, named
 
 Split = Literal["calendar", "series_end"]
 LISTED = 20  # missing rows that an error names
@@ -189,7 +189,7 @@ class TrainingWindows:
         if not counts.any():
             longest = int(panel.ends.argmax())
             raise DataError(
-                f"no series is long enough to train on: the longest, {panel.ids[longest]!r}, has "
+                f"no series is long enough to train on: the longest, {named(panel.ids[longest])}, has "
                 f"{panel.ends[longest]} steps, and a horizon of {horizon} needs at least {horizon + 1}. "
                 "Shorten the horizon, or give longer series."
             )
@@ -233,8 +233,8 @@ class TrainingWindows:
             longest = int(panel.ends.argmax())
             raise DataError(
                 f"no window to train on has an observed value in its context of {context} steps and in its horizon of "
-                f"{horizon}; the longest series is {panel.ids[longest]!r}. Lengthen the context or the horizon, or "
-                "give series with fewer gaps."
+                f"{horizon}; the longest series is {named(panel.ids[longest])}. Lengthen the context or the horizon, "
+                "or give series with fewer gaps."
             )
         return torch.as_tensor(np.flatnonzero(both))
 
@@ -295,7 +295,7 @@ def refuse_missing_known(panel: Panel, series: np.ndarray, ends: np.ndarray, *, 
             at = np.argwhere(missing)
             stamps = panel.stamp_column(panel.stamps(series[at[:, 0]], ahead[tuple(at.T)]))
             rows = dict.fromkeys(zip(panel.ids[series[at[:, 0]]], stamps, strict=True))
-            lines = [f"\n  series {name!r} at {stamp}" for name, stamp in list(rows)[:LISTED]]
+            lines = [f"\n  series {named(name)} at {stamp}" for name, stamp in list(rows)[:LISTED]]
             more = f"\n  and {len(rows) - LISTED} more" if len(rows) > LISTED else ""
             rows_missing = f"{len(rows)} row{'s' * (len(rows) > 1)}"
             raise DataError(

@@ -14,7 +14,7 @@ from forecast.config import Setting, read
 from forecast.data.columns import Columns
 from forecast.data.panel import Panel
 from forecast.ensemble import Ensemble
-from forecast.errors import ConfigError, DataError
+from forecast.errors import ConfigError, DataError, named
 from forecast.forecaster import Forecaster
 from forecast.frames import level_names
 from forecast.jobs.settings import chosen, columns_of
@@ -77,9 +77,9 @@ class Learner:
                 first = int(late.argmax())
                 end, cutoff = (panel.stamp_column(stamps[first : first + 1]).iloc[0] for stamps in (last, cutoffs))
                 raise DataError(
-                    f"the saved run was trained on series {panel.ids[known[first]]!r} up to {end}, and the held-back "
-                    f"windows begin after {cutoff} ({late.sum()} such series): such a score says nothing. Set "
-                    "test.windows=0 to train without a score, give newer data, or start from a run with final=false."
+                    f"the saved run was trained on series {named(panel.ids[known[first]])} up to {end}, and the "
+                    f"held-back windows begin after {cutoff} ({late.sum()} such series): such a score says nothing. "
+                    "Set test.windows=0 to train without a score, give newer data, or start from one with final=false."
                 )
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib import dates
 from matplotlib.axes import Axes
 
-from forecast.errors import DataError, unknown_name
+from forecast.errors import DataError, named, unknown_name
 from forecast.report import style
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def check_forecasts(scored: pd.DataFrame | None, future: pd.DataFrame | None, *,
         if len(twice):
             name, time = twice.iloc[0][[columns.id, columns.time]]
             way_out = "Keep one, or tell scenarios apart in a column 'scenario'."
-            raise DataError(f"series {name!r} has two forecasts for {time}. {way_out}")
+            raise DataError(f"series {named(name)} has two forecasts for {time}. {way_out}")
 
 
 def _pairs(frames: Mapping[str, pd.DataFrame | None], columns: Columns) -> list[Pair]:
