@@ -27,6 +27,7 @@ from sklearn.utils.validation import check_is_fitted
 from forecast import artifact
 from forecast.combination import best_weights, combination, given_weights, spread_of
 from forecast.data.columns import Columns
+from forecast.data.encoding import Encoding
 from forecast.data.panel import Panel
 from forecast.data.windows import Split, observed_around, split_ends
 from forecast.errors import ArtifactError, ConfigError, DataError
@@ -176,6 +177,11 @@ class Ensemble(Predictor):
         if logger is not None:
             log_histories(logger, histories)
         return self
+
+    @property
+    def encoding(self) -> Encoding:
+        """Statistics and vocabularies of the training span, those of the first member."""
+        return self.members_[0].encoding_
 
     def covers(self, level: float) -> bool:
         """Return whether every member can give a quantile of this level."""

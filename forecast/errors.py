@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+MOST = 60  # names that a message lists
+
 
 class DataError(ValueError):
     """A table that cannot be forecast as it is."""
@@ -27,7 +29,9 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> str:
     known = sorted(known)
     nearest = get_close_matches(str(name), known, n=3, cutoff=0.5)
     ordered = [*nearest, *(other for other in known if other not in nearest)]
-    return f"there is no {kind} {str(name)!r}. Choose one of: {', '.join(ordered)}."
+    more = len(ordered) - MOST
+    listed = f"{', '.join(ordered[:MOST])}, and {more} more" if more > 0 else ", ".join(ordered)
+    return f"there is no {kind} {str(name)!r}. Choose one of: {listed}."
 
 
 def named(series: object) -> str:

@@ -201,6 +201,11 @@ class Forecaster(Predictor):
         self.panel_ = panel.tail(self.context_length_)
         return self
 
+    @property
+    def encoding(self) -> Encoding:
+        """Statistics and vocabularies of the training span."""
+        return self.encoding_
+
     def covers(self, level: float) -> bool:
         """Return whether a quantile of this level can be given."""
         return self.model_.loss.covers(level)
@@ -301,6 +306,8 @@ class Forecaster(Predictor):
             if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
                 raise ConfigError(f"{name} is a whole number of 1 or more, got {value!r}.")
         training = deepcopy(self.training) if self.training is not None else Training()
+        if not isinstance(training, Training):
+            raise ConfigError(f"training is a Training, such as Training(steps=500), got {training!r}.")
         training.check()
         return training
 

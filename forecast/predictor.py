@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from forecast.data.columns import Columns
+from forecast.data.encoding import Encoding
 from forecast.data.panel import Panel
 from forecast.data.windows import refuse_missing_known
 from forecast.errors import ConfigError, DataError, named
@@ -56,6 +57,11 @@ class Predictor(BaseEstimator, ABC):
         self, frame: Table, *, warm_start: bool = False, folder: Path | None = None, logger: Logger | None = None
     ) -> Self:
         """Learn from everything given."""
+
+    @property
+    @abstractmethod
+    def encoding(self) -> Encoding:
+        """Statistics and vocabularies of the training span."""
 
     @abstractmethod
     def covers(self, level: float) -> bool:
@@ -114,6 +120,8 @@ class Predictor(BaseEstimator, ABC):
         levels = self.levels(levels)
         values = self.predict_origins(panel, series, panel.ends, levels=levels)
         self._tell_of_unforecast(panel, values)
+        for stranger in self.encoding.strangers(panel):
+            log.warning("training has not met %s: it counts as never seen.", stranger)
         return forecast_frame(panel, series, panel.ends, values, levels)
 
     def predict_origins(
@@ -184,8 +192,8 @@ class Predictor(BaseEstimator, ABC):
         panel = Panel.from_frame(frame, columns or self.columns, freq=freq, future=future)
         if panel.absent:
             log.warning(
-                "%d steps of the time grid (freq %s) have no row; they count as unobserved.",
-                panel.absent, panel.freq.name,
+                "%d of %d steps of the time grid (freq %s) have no row; they count as unobserved.",
+                panel.absent, len(panel.target), panel.freq.name,
             )  # fmt: skip
         return _with_observations(panel)
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from forecast import Columns
+from forecast.data.encoding import Encoding
 from forecast.data.panel import Panel
 from forecast.predictor import Predictor, Table
 
@@ -28,6 +29,7 @@ class Last(Predictor):
     """
 
     freq = None
+    encoding = Encoding((), {}, {})
 
     def __init__(
         self, *, horizon: int = 2, context_length: int = 4, columns: Columns | None = None, fits: Any = None

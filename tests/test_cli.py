@@ -84,7 +84,7 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> dict:
         ("train data.columns.target=[sales,ny]", "there is no column 'ny'"),
         ("train data.columns.target=[]", "columns.target names no column"),
         ("train data.columns.target=3", "columns.target is a name or a list of names, got 3"),
-        ("train data.minimum=low", "minimum is a number, got 'low'."),
+        ("train data.minimum=low", "minimum is a number, or one for each target, got 'low'."),
         ("train data.minimum=5", "below the minimum of 5"),
         ("train data.unit=[a,b]", "unit has 2 entries for 1 targets"),
         ("train data=weather data.unit=[a,b]", "data.unit holds names with values here, got a list."),

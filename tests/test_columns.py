@@ -29,7 +29,8 @@ def test_one_target_or_several_are_read_alike() -> None:
 def test_a_minimum_is_one_for_all_or_one_for_each_target() -> None:
     assert Columns().minima == (None,)
     assert Columns(target=["a", "b"], minimum=0).minima == (0.0, 0.0)
-    several = Columns(target=["a", "b"], minimum=[None, 1])
+    assert Columns(target=["a", "b"], minimum={"b": 1}, unit={"b": "m"}).units == ("", "m")
+    several = Columns(target=["a", "b"], minimum={"b": 1})
     assert several.minima == (None, 1.0) and Columns(**several.as_dict()) == several
 
 
@@ -52,11 +53,13 @@ def test_a_target_may_have_any_name() -> None:
         ({"target": ["a", "b"], "past": ["b"]}, "column 'b' has two roles"),
         ({"target": ["a", "b"], "wide": True}, "a wide table has one target"),
         ({"target": ["a", "b"], "unit": ["m"]}, "unit has 1 entries for 2 targets"),
-        ({"minimum": "zero"}, "minimum is a number, got 'zero'"),
-        ({"minimum": float("nan")}, "minimum is a number, got nan"),
+        ({"minimum": "zero"}, "minimum is a number, or one for each target, got 'zero'"),
+        ({"minimum": float("nan")}, "minimum is a number, or one for each target, got nan"),
+        ({"target": ["a", "b"], "minimum": {"c": 0}}, "minimum: there is no target 'c'. Choose one of: a, b"),
+        ({"unit": {"z": "m"}}, "unit: there is no target 'z'"),
         ({"holidays": False}, "holidays is a country such as 'US' or 'US-CA', got False. In YAML quote 'NO'"),
         ({"target": ["a", "b"], "minimum": [0.0]}, "minimum has 1 entries for 2 targets"),
-        ({"target": ["a", "b"], "minimum": [0.0, "none"]}, "minimum is a number, got 'none'"),
+        ({"target": ["a", "b"], "minimum": [0.0, "none"]}, "minimum is a number, or one for each target, got 'none'"),
         ({"calendar": 3}, "calendar is auto, or a list of names, got 3"),
         ({"known": "price"}, r"Write \[price\]"),
         ({"past": None}, r"Write \[\] for none"),

@@ -120,10 +120,38 @@ def test_scenarios_are_forecast_under_one_another() -> None:
         pd.testing.assert_frame_equal(own, alone)
     means = both.groupby("scenario")["forecast"].mean()
     assert means["sale"] - means["no sale"] == pytest.approx(5, abs=1)
-    with pytest.raises(DataError, match=r"(?s)scenario 'no sale': .*'event' is not given for 3 rows.*'s0' at"):
+    with pytest.raises(DataError, match=r"(?s)scenario 'no sale': .*'event' missing for 3 rows.*'s0': 2024-"):
         forecaster.predict(frame, future={**futures, "no sale": rows[rows["ds"] < rows["ds"].max()]})
     with pytest.raises(ConfigError, match="future names no scenario"):
         forecaster.predict(frame, future={})
+
+
+def test_rows_of_the_future_that_the_table_has_already_are_left_to_it(caplog: pytest.LogCaptureFixture) -> None:
+    frame = _explained()
+    ahead = frame["ds"] > frame["ds"].max() - pd.Timedelta(days=HORIZON)
+    forecaster = _forecaster(known=("event",)).fit(frame[~ahead])
+    expected = forecaster.predict(frame[~ahead], future=frame[ahead])
+    overlapping = frame[frame["ds"] > frame["ds"].max() - pd.Timedelta(days=HORIZON + 2)]
+    pd.testing.assert_frame_equal(forecaster.predict(frame[~ahead], future=overlapping), expected)
+    assert "6 rows of the future are in the table already" in caplog.text
+
+
+@pytest.mark.parametrize(("column", "told"), [("event", "the future has no column 'event'"), ("unique_id", "'series'")])
+def test_a_future_that_lacks_a_column_is_refused(column: str, told: str) -> None:
+    frame = _explained()
+    forecaster = _forecaster(known=("event",)).fit(frame)
+    with pytest.raises(DataError, match=told):
+        forecaster.predict(frame, future=frame.drop(columns=column))
+
+
+def test_what_training_has_not_met_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    frame = _explained(kind="text")
+    ahead = frame["ds"] > frame["ds"].max() - pd.Timedelta(days=HORIZON)
+    forecaster = _forecaster(known=("event",)).fit(frame[~ahead])
+    forecaster.predict(frame[~ahead], future=frame[ahead])
+    assert "has not met" not in caplog.text
+    forecaster.predict(frame[~ahead], future=frame[ahead].assign(event="mega"))
+    assert "training has not met 'mega' in column 'event' (12 such cells)" in caplog.text
 
 
 def test_a_panel_brings_its_own_future() -> None:
@@ -151,14 +179,14 @@ def test_a_panel_with_other_roles_or_steps_is_refused() -> None:
 
 
 def test_every_missing_row_of_a_future_is_listed_up_to_a_limit() -> None:
-    frame = made_frame(series=8, rows=30, covariates=True)
+    frame = made_frame(series=23, rows=30, covariates=True)
     forecaster = _forecaster(**made_roles()).fit(frame)
     with pytest.raises(DataError) as caught:
         forecaster.predict(frame)
     told = str(caught.value).splitlines()
-    assert "'price' is not given for 32 rows" in told[0]
-    assert told[1].strip() == "series 's0' at 2024-01-31 00:00:00" and len(told) == 22
-    assert told[-1].strip() == "and 12 more"
+    assert "known covariates 'price', 'promo' missing for 92 rows of the horizon" in told[0]
+    assert told[1].strip() == "series 's0': 2024-01-31 00:00:00 to 2024-02-03 00:00:00 (4 rows)"
+    assert told[-1].strip() == "and 3 more series" and len(told) == 22
 
 
 def test_no_forecast_lies_below_the_minimum(caplog: pytest.LogCaptureFixture) -> None:

@@ -265,11 +265,11 @@ def test_known_covariates_that_are_missing_are_named(with_covariates: tuple, mis
     future = future.copy()
     if missing == "all":
         with pytest.raises(
-            DataError, match=r"(?s)'price' is not given for 6 rows.*future.*'s0' at 2024-02-27.*'s1' at 2024-02-29"
+            DataError, match=r"(?s)'price', 'promo' missing for 6 rows.*'s0': 2024-02-27.*'s1': .* to 2024-02-29"
         ):
             forecaster.predict(history)
     elif missing == "one row":
-        with pytest.raises(DataError, match=r"(?s)'price' is not given for 1 row.*'s1' at 2024-02-29"):
+        with pytest.raises(DataError, match=r"(?s)'price', 'promo' missing for 1 row .*'s1': 2024-02-29"):
             forecaster.predict(history, future=future.iloc[:-1])
     else:
         future.iloc[4, future.columns.get_loc("promo")] = None
@@ -334,6 +334,12 @@ def test_a_network_of_ones_own_trains_saves_and_loads_only_where_it_is_allowed(t
         Forecaster.load(tmp_path / "model")
     with pytest.raises(ConfigError, match="LastValue"):
         Forecaster.load(tmp_path / "model", allow=[Inputs])
+
+
+@pytest.mark.parametrize("training", [{"steps": 3}, 3])
+def test_training_that_is_none_is_refused(training: object) -> None:
+    with pytest.raises(ConfigError, match=r"training is a Training, such as Training\(steps=500\)"):
+        Forecaster("gru", horizon=3, training=training).fit(made_frame())  # type: ignore[arg-type]
 
 
 def test_a_fit_that_failed_leaves_nothing_to_predict_with() -> None:

@@ -129,8 +129,8 @@ def test_scenarios_are_forecast_side_by_side(known: Path, capsys: pytest.Capture
 @pytest.mark.parametrize(
     ("future", "told"),
     [
-        ("short.csv", "known covariate 'price' is not given for 2 rows of the horizon."),
-        ("{dear: up.csv, cheap: short.csv}", "scenario 'cheap': known covariate 'price' is not given for 2 rows"),
+        ("short.csv", "known covariates 'price', 'promo' missing for 2 rows of the horizon."),
+        ("{dear: up.csv, cheap: short.csv}", "scenario 'cheap': known covariates 'price', 'promo' missing for 2 rows"),
     ],
 )
 def test_rows_that_a_future_lacks_are_listed(

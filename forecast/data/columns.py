@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from numbers import Real
 from typing import Any
 
-from forecast.errors import ConfigError
+from forecast.errors import ConfigError, unknown_name
 
 # Columns that forecasts and scores add.
 OUTPUTS = re.compile(r"forecast|model|cutoff|fold|y|sample|scenario|target|q0?\.\d+|mae|rmse|smape|mase|coverage|width")
@@ -43,9 +43,10 @@ class Columns:
         tuple tells none. Names: see `forecast.data.calendar`.
     holidays : str, optional
         Country ("US"), or country and part ("US-CA"), whose holidays networks are told.
-    minimum : float or tuple of float, optional
-        No value lies below it, and forecasts that would are raised to it; of each target, None where there is none.
-    unit : str or tuple of str
+    minimum : float, tuple or dict of float, optional
+        No value lies below it, and forecasts that would are raised to it. Of several targets: one for all, one for
+        each (None where there is none), or some by name.
+    unit : str, tuple or dict of str
         Of the target, or of each target, for labels.
     """
 
@@ -60,8 +61,8 @@ class Columns:
     joint: bool = True
     calendar: str | tuple[str, ...] = "auto"
     holidays: str | None = None
-    minimum: float | tuple[float | None, ...] | None = None
-    unit: str | tuple[str, ...] = ""
+    minimum: Any = None
+    unit: Any = ""
 
     def __post_init__(self) -> None:
         for role in ("id", "time"):
@@ -132,6 +133,13 @@ class Columns:
         object.__setattr__(self, name, tuple(given))
 
     def _check_values(self) -> None:
+        for name, other in {"minimum": None, "unit": ""}.items():
+            given = getattr(self, name)
+            if isinstance(given, Mapping):
+                strangers = [target for target in given if target not in self.targets]
+                if strangers:
+                    raise ConfigError(f"{name}: {unknown_name('target', strangers[0], self.targets)}")
+                object.__setattr__(self, name, tuple(given.get(target, other) for target in self.targets))
         if self.holidays is not None and not isinstance(self.holidays, str):
             raise ConfigError(
                 f"holidays is a country such as 'US' or 'US-CA', got {self.holidays!r}. In YAML quote 'NO', Norway."
@@ -154,5 +162,5 @@ def _lowest(value: Any) -> float | None:
     if value is None:
         return None
     if not isinstance(value, Real) or isinstance(value, bool) or not math.isfinite(value):
-        raise ConfigError(f"minimum is a number, got {value!r}.")
+        raise ConfigError(f"minimum is a number, or one for each target, got {value!r}.")
     return float(value)

@@ -134,6 +134,20 @@ class Encoding:
             codes[:, column] = np.append(table, 0)[covariate.values]  # code -1, missing, reads the last entry
         return Encoded(numbers, codes)
 
+    def strangers(self, panel: Panel) -> list[str]:
+        """Return what a panel holds that training has not met, in words: categories of each covariate, and series."""
+        told = []
+        for role in ROLES:
+            for covariate in getattr(panel, role):
+                if covariate.categories is None or covariate.name not in self.categories:
+                    continue
+                new = [name for name in covariate.categories if name not in self.categories[covariate.name]]
+                held = np.isin(covariate.values, [covariate.categories.index(name) for name in new])
+                if held.any():
+                    first = covariate.categories[covariate.values[held][0]]
+                    told.append(f"{first!r} in column {covariate.name!r} ({held.sum()} such cells)")
+        return told
+
     def _as_trained(self, covariate: Covariate) -> Covariate:
         """Return a covariate of the kind that it was in training, which a column without a value does not show."""
         name, is_number = covariate.name, covariate.categories is None
@@ -144,7 +158,7 @@ class Encoding:
         empty = not (np.isfinite(covariate.values).any() if is_number else (covariate.values >= 0).any())
         if not empty:
             was, now = ("text", "numbers") if is_number else ("numbers", "text")
-            raise DataError(f"column {name!r} held {was} in training and holds {now} now.")
+            raise DataError(f"column {name!r} held {was} in training and holds {now} now. Mend its cells.")
         if is_number:
             return Covariate(name, np.full(len(covariate.values), -1, np.int32), ())
         return Covariate(name, np.full(len(covariate.values), np.nan, np.float32))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,7 @@ READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
     ".feather": pd.read_feather,
     ".arrow": pd.read_feather,
 }
+log = logging.getLogger("forecast")
 SINGLE = "series"  # the id of a table that holds one series and does not name it
 
 
@@ -40,7 +42,7 @@ def read_table(path: str | Path) -> pd.DataFrame:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"there is no file {str(path)!r}. Check data.path.")
+        raise FileNotFoundError(f"there is no file {str(path)!r}. Check its path.")
     ending = next((ending for ending in READERS if path.name.lower().endswith(ending)), None)
     if ending is None:
         there_is = unknown_name("reader for", path.suffix, READERS)
@@ -101,18 +103,29 @@ def with_future(table: pd.DataFrame, future: pd.DataFrame, columns: Columns) -> 
     """
     if columns.wide:
         raise DataError("a wide table has no known covariates, so there is no future to give. Leave it out.")
+    for name in (*([columns.id] if columns.id != Columns.id else []), *columns.known):
+        if name not in future and name not in future.index.names:
+            raise DataError(f"the future has no column {name!r}; it has {', '.join(map(str, future.columns))}. Add it.")
     unknown = (*columns.targets, *columns.past, *columns.static)  # whatever future says of them is not read
     after = long_frame(future.assign(**dict.fromkeys(unknown, np.nan)), columns)
     strangers = ~after[columns.id].isin(table[columns.id])
     if strangers.any():
         stranger = after[columns.id][strangers].iloc[0]
-        raise DataError(f"future has rows of series {named(stranger)}, which the table lacks.")
+        raise DataError(
+            f"the future has rows of series {named(stranger)}, which the table lacks ({strangers.sum()} such rows). "
+            "Give its history, or leave them out."
+        )
     after = after.drop(columns=list(unknown)).assign(
         **{
             columns.id: after[columns.id].astype(table[columns.id].dtype),
             columns.time: _like(after[columns.time], table[columns.time]),
         }
     )
+    keys = [columns.id, columns.time]
+    again = pd.MultiIndex.from_frame(after[keys]).isin(pd.MultiIndex.from_frame(table[keys]))
+    if again.any():
+        log.warning("%d rows of the future are in the table already; the table's count.", again.sum())
+        after = after[~again]
     for name in columns.known:
         if isinstance(table[name].dtype, pd.CategoricalDtype):  # whose categories may be numbers
             met = pd.Index(after[name].dropna().unique())

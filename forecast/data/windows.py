@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -15,7 +16,7 @@ from forecast.data.panel import Panel
 from forecast.errors import ConfigError, DataError, named
 
 Split = Literal["calendar", "series_end"]
-LISTED = 20  # missing rows that an error names
+LISTED = 20  # series with missing rows that an error names
 AT_ONCE = 2**19  # steps whose calendar is worked out in one go
 
 
@@ -288,20 +289,27 @@ def refuse_missing_known(panel: Panel, series: np.ndarray, ends: np.ndarray, *, 
     beyond = ahead >= panel.ends[series][:, None]
     inside = ahead < panel.lengths[series][:, None]
     flat = np.where(inside, panel.offsets[series][:, None] + ahead, 0)
+    absent = {}
     for covariate in panel.known:
         values = covariate.values[flat]
-        missing = beyond & (~inside | (np.isnan(values) if covariate.categories is None else values < 0))
-        if missing.any():
-            at = np.argwhere(missing)
-            stamps = panel.stamp_column(panel.stamps(series[at[:, 0]], ahead[tuple(at.T)]))
-            rows = dict.fromkeys(zip(panel.ids[series[at[:, 0]]], stamps, strict=True))
-            lines = [f"\n  series {named(name)} at {stamp}" for name, stamp in list(rows)[:LISTED]]
-            more = f"\n  and {len(rows) - LISTED} more" if len(rows) > LISTED else ""
-            rows_missing = f"{len(rows)} row{'s' * (len(rows) > 1)}"
-            raise DataError(
-                f"known covariate {covariate.name!r} is not given for {rows_missing} of the horizon. Add them to the "
-                f"future: predict(frame, future=rows), data.future=FILE.{''.join(lines)}{more}"
-            )
+        absent[covariate.name] = beyond & (~inside | (np.isnan(values) if covariate.categories is None else values < 0))
+    names = [name for name, missing in absent.items() if missing.any()]
+    if not names:
+        return
+    row, step = np.nonzero(np.any(list(absent.values()), axis=0))
+    stamps = panel.stamp_column(panel.stamps(series[row], ahead[row, step]))
+    rows = pd.DataFrame({"series": series[row], "time": stamps.array}).drop_duplicates()
+    lines = []
+    for number in rows["series"].unique()[:LISTED]:
+        times = rows.loc[rows["series"] == number, "time"]
+        span = f"{times.iloc[0]} to {times.iloc[-1]} ({len(times)} rows)" if len(times) > 1 else str(times.iloc[0])
+        lines.append(f"\n  series {named(panel.ids[number])}: {span}")
+    more = rows["series"].nunique() - LISTED
+    raise DataError(
+        f"known covariate{'s' * (len(names) > 1)} {', '.join(map(repr, names))} missing for {len(rows)} "
+        f"row{'s' * (len(rows) > 1)} of the horizon. Add them to the future: predict(frame, future=rows), "
+        f"data.future=FILE.{''.join(lines)}" + (f"\n  and {more} more series" if more > 0 else "")
+    )
 
 
 def step_seed(seed: int, step: int) -> int:

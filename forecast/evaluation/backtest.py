@@ -88,7 +88,7 @@ def backtest(
         If the folds leave nothing to train on, or nothing can be scored.
     """
     name = _named(forecaster) if name is None else name
-    every = _check_plan(folds=folds, step=step, refit=refit, horizon=forecaster.horizon, mase_season=mase_season)
+    every = check_plan(folds=folds, step=step, refit=refit, horizon=forecaster.horizon, mase_season=mase_season)
     check_baselines(baselines, name=name)
     panel = forecaster.as_panel(frame, freq=forecaster.freq)
     ends = fold_ends(panel, horizon=forecaster.horizon, folds=folds, step=step, split=split)
@@ -156,7 +156,7 @@ def check_baselines(baselines: Sequence[str], *, name: str | None = None) -> Non
         )
 
 
-def _check_plan(*, folds: int, step: int | None, refit: bool | int, horizon: int, mase_season: int | None) -> int:
+def check_plan(*, folds: int, step: int | None, refit: bool | int, horizon: int, mase_season: int | None) -> int:
     """Return how many folds a fit serves."""
     for name, value in {"folds": folds, "step": step, "horizon": horizon, "mase_season": mase_season}.items():
         if value is None and name in ("step", "mase_season"):

@@ -16,7 +16,7 @@ INTERVAL = (0.1, 0.9)  # whose coverage and width are told
 IN_UNITS = ("mae", "rmse", "width")  # of the target; the other metrics have none
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Backtest:
     """Every forecast of the past, and what it is worth.
 
@@ -46,6 +46,10 @@ class Backtest:
     per_step: pd.DataFrame
     per_series: pd.DataFrame
     per_target: pd.DataFrame | None = None
+
+    def __repr__(self) -> str:
+        folds, count = len(self.per_fold["fold"].unique()), int(self.scores["series"].max())
+        return f"Backtest of {count} series over {folds} folds:\n{self.scores.to_string(index=False)}"
 
 
 def tabulated(forecasts: pd.DataFrame, *, columns: Columns, scale: pd.Series) -> Backtest:

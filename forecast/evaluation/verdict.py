@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
+from forecast.data.columns import Columns
 from forecast.evaluation.tables import Backtest
 from forecast.frames import TARGET
 
 RANKED_BY = {"mase": "MASE", "mae": "MAE", "smape": "sMAPE"}  # the first that every model has
 FAR = 0.1  # from the nominal coverage, from which on a sentence says so
 LEVEL = 0.02  # relative difference up to which two methods are called level
+
+
+def conclusion(scored: Backtest, *, name: str, columns: Columns) -> str:
+    """Return who won, and what a reader should know before believing it."""
+    return verdict(scored, name=name) + interval_note(scored, name=name) + covariate_note(columns)
 
 
 def verdict(scored: Backtest, *, name: str) -> str:
@@ -52,6 +58,11 @@ def interval_note(scored: Backtest, *, name: str) -> str:
     if not abs(held - 0.8) > FAR:
         return ""
     return f" The 80 % intervals of {name} hold {held:.0%} of the truth: too {'narrow' if held < 0.8 else 'wide'}."
+
+
+def covariate_note(columns: Columns) -> str:
+    """Return a sentence where the forecaster has read what the simple methods have not, else nothing."""
+    return " The simple methods read no covariates." if columns.covariates else ""
 
 
 def shown(value: float) -> str:

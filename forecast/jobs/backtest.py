@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from forecast.data.panel import Panel
 from forecast.evaluation import backtest as evaluation
 from forecast.evaluation.tables import Backtest
-from forecast.evaluation.verdict import interval_note, verdict
+from forecast.evaluation.verdict import conclusion
 from forecast.frames import history_frame
 from forecast.jobs.console import about, new_console, print_files, print_folds, print_scores, shown_progress, tell
 from forecast.jobs.learner import Learner, new_learner
@@ -34,6 +34,10 @@ def _backtest(settings: dict[str, Any], folder: Path) -> None:
     learner = new_learner(settings)
     evaluation.check_baselines(plan["baselines"], name=learner.name)
     panel = panel_of(load_table(settings["data"]), learner.columns, freq=learner.freq)
+    evaluation.check_plan(
+        **{name: plan[name] for name in ("folds", "step", "refit")}, horizon=learner.horizon,
+        mase_season=settings["data"]["mase_season"],
+    )  # fmt: skip
     tell(console, about(panel, title=settings["data"]["name"], what=learner.about, horizon=learner.horizon))
     facts = {"folds": _plan(plan, learner.horizon)}
     tell(console, facts["folds"])
@@ -46,7 +50,7 @@ def _backtest(settings: dict[str, Any], folder: Path) -> None:
     write_forecast(folder, "backtest", scored.forecasts)
     _draw(folder, panel, scored, learner, context=settings["context_length"])
     card = write_card(folder, settings, panel, facts, seconds=time.monotonic() - began)
-    sentence = verdict(scored, name=learner.name) + interval_note(scored, name=learner.name)
+    sentence = conclusion(scored, name=learner.name, columns=panel.columns)
     title = f"{learner.name} on {settings['data']['name']}, {_folds(plan)} of horizon {learner.horizon}"
     write_report(folder, scored, panel, card, title=title, sentence=sentence)
     title = f"{_folds(plan)} of {learner.horizon} steps, mean over series"
@@ -77,4 +81,4 @@ def _plan(plan: dict[str, Any], horizon: int) -> str:
     refit, apart = plan["refit"], f"{_folds(plan)}, {plan['step'] or horizon} steps apart; trained"
     if refit is False or refit == plan["folds"]:
         return f"{apart} once, before the first"
-    return f"{apart} before each" if refit in (True, 1) else f"{apart} before every {refit}. fold"
+    return f"{apart} before each" if refit in (True, 1) else f"{apart} once every {refit} folds"

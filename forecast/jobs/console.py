@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,9 +32,18 @@ FILES = {  # of a run, with what a person finds in them
 }
 
 
+class _Console(Console):
+    """A console that falls silent where nobody reads on, so that a run still writes all of its files."""
+
+    def on_broken_pipe(self) -> None:
+        """Leave the rest unprinted; rich's own console ends the program."""
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def new_console() -> Console:
     """Return the console that a job prints to."""
-    return Console(highlight=False)
+    return _Console(highlight=False)
 
 
 def tell(console: Console, text: str, *, style: str | None = None) -> None:

@@ -92,6 +92,8 @@ def new_learner(settings: dict[str, Any]) -> Learner:
     level_names(settings["loss"].get("levels") or ())
     columns = columns_of(settings["data"])
     models, seeds = _members(settings), settings["ensemble"]["seeds"]
+    if len(models) * seeds == 1 and settings["ensemble"]["weights"] is not None:
+        raise ConfigError("ensemble.weights weighs several networks, and there is one. Set ensemble.seeds or members.")
     options = {name: settings["ensemble"][name] for name in COMBINED}
 
     def make() -> Predictor:

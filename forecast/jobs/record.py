@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 import torch
 
+from forecast.data.columns import Columns
 from forecast.data.panel import Panel
 from forecast.evaluation.tables import Backtest
 from forecast.files import write_whole
@@ -130,9 +131,23 @@ def write_card(
         "series": len(panel.ids),
         "steps": int(panel.ends.sum()),
         "frequency": panel.freq.name,
+        **_roles(panel.columns),
         **learned,
         "wall time": f"{seconds:.1f} s",
         "settings": settings,
     }
     write_whole(folder / "card.json", json.dumps(card, indent=1, ensure_ascii=False))
     return card
+
+
+def _roles(columns: Columns) -> dict[str, str]:
+    """Return what was forecast, and what else the network was told, in words."""
+    told = {
+        "targets": ", ".join(columns.targets),
+        **{f"{role} covariates": ", ".join(getattr(columns, role)) for role in ("past", "known", "static")},
+        "holidays": columns.holidays or "",
+        "minimum": ", ".join("none" if value is None else f"{value:g}" for value in columns.minima),
+    }
+    if len(columns.targets) > 1:
+        told["several targets"] = "joint" if columns.joint else "each by itself"
+    return {label: value for label, value in told.items() if value and set(value.split(", ")) != {"none"}}

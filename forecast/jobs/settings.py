@@ -15,10 +15,11 @@ from forecast.data.columns import Columns
 from forecast.data.generator import make_sales
 from forecast.data.panel import Panel
 from forecast.data.sources import read_table
-from forecast.errors import ConfigError
+from forecast.errors import ConfigError, unknown_name
 from forecast.schema import MEANING
 
 log = logging.getLogger("forecast")
+BY_COLUMN = ("minimum", "unit")  # may be one for all targets, a list, or by the name of a column
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
@@ -41,17 +42,26 @@ def chosen(group: str) -> str:
 def columns_of(data: dict[str, Any]) -> Columns:
     """Return the roles of a data set's columns and what else is known of its values."""
     targets = data["columns"]["target"]
+    targets = [targets] if isinstance(targets, str) else targets
     about = {name: data[name] for name in MEANING}
-    for name, other in {"unit": "", "minimum": None}.items():
-        given = about[name]
-        if isinstance(given, dict):  # by the name of a column, whichever of them are forecast
-            several = [given.get(target, other) for target in ([targets] if isinstance(targets, str) else targets)]
-            about[name] = several[0] if isinstance(targets, str) else several
+    for name in BY_COLUMN:
+        if isinstance(about[name], dict):  # of any column, whichever of them are forecast
+            about[name] = {target: value for target, value in about[name].items() if target in targets}
     return Columns(**data["columns"], **about)
 
 
 def load_table(data: dict[str, Any]) -> pd.DataFrame:
     """Return the table of a data set: the user's file, a file that ships, or a made panel."""
+    table = _table(data)
+    for name in BY_COLUMN:
+        if isinstance(data[name], dict) and not data["columns"]["wide"]:
+            strangers = [column for column in data[name] if column not in table]
+            if strangers:
+                raise ConfigError(f"data.{name}: {unknown_name('column', strangers[0], map(str, table))}")
+    return table
+
+
+def _table(data: dict[str, Any]) -> pd.DataFrame:
     if data["path"] is not None:
         return read_table(data["path"])
     if data["ships"] is not None:
@@ -66,8 +76,8 @@ def panel_of(table: pd.DataFrame, columns: Columns, *, freq: str | None, future:
     panel = Panel.from_frame(table, columns, freq=freq, future=future)
     if panel.absent:
         log.warning(
-            "%d steps of the time grid (freq %s) have no row; they count as unobserved.",
-            panel.absent, panel.freq.name,
+            "%d of %d steps of the time grid (freq %s) have no row; they count as unobserved.",
+            panel.absent, len(panel.target), panel.freq.name,
         )  # fmt: skip
     return panel
 

@@ -17,7 +17,7 @@ from forecast.errors import ConfigError, DataError
 from forecast.evaluation.backtest import check_baselines, evaluate
 from forecast.evaluation.origins import scored_origins, usual_split
 from forecast.evaluation.tables import Backtest
-from forecast.evaluation.verdict import interval_note, verdict
+from forecast.evaluation.verdict import conclusion
 from forecast.files import write_whole
 from forecast.frames import history_frame
 from forecast.jobs.console import about, new_console, print_files, print_scores, shown_progress, tell
@@ -60,7 +60,7 @@ def _train(settings: dict[str, Any], folder: Path) -> None:
     if scored is not None:
         write_scores(folder, scored)
         write_whole(folder / "test.parquet", scored.forecasts.to_parquet(index=False))
-        sentence = verdict(scored, name=learner.name) + interval_note(scored, name=learner.name)
+        sentence = conclusion(scored, name=learner.name, columns=panel.columns)
         title = f"held-back data: {test['windows']} windows of {learner.horizon} steps, mean over series"
         print_scores(console, scored, panel, title=title, name=learner.name)
     if future is not None:
