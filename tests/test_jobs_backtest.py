@@ -100,7 +100,7 @@ def test_the_card_holds_what_repeats_a_backtest(scored: tuple[Path, str, str]) -
 
 
 @pytest.mark.parametrize(
-    ("refit", "told", "fits"), [("false", "once, before the first", [1]), ("2", "before every 2. fold", [1, 3])]
+    ("refit", "told", "fits"), [("false", "once, before the first", [1]), ("2", "once every 2 folds", [1, 3])]
 )
 def test_folds_may_share_a_fit(refit: str, told: str, fits: list[int], capsys: pytest.CaptureFixture[str]) -> None:
     assert forecast(*WORDS, f"backtest.refit={refit}", "backtest.step=2", "backtest.baselines=[naive]") == 0

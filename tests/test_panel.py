@@ -270,7 +270,6 @@ def test_future_keeps_the_dtypes_of_its_history() -> None:
     ("change", "message"),
     [
         ({"unique_id": "stranger"}, "future has rows of series 'stranger', which the table lacks"),
-        ({"ds": pd.Timestamp("2024-01-02")}, "'s0' has 2024-01-02 00:00:00 twice"),
         ({"price": np.nan}, "known covariate 'price' is empty in series 's0' at 2024-01-07"),
         ({"ds": 7}, "column 'ds' is int64 in future and datetime64"),
         ({"ds": pd.Timestamp("2024-01-07", tz="UTC")}, "column 'ds' is datetime64.*UTC. in future"),
