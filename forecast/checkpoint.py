@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import logging
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback
+from torch import nn
 
+from forecast.data.panel import Panel
 from forecast.files import write_whole
 
 log = logging.getLogger("forecast")
@@ -81,3 +85,27 @@ class Checkpoints(Callback):
         buffer = io.BytesIO()
         torch.save(state, buffer)
         write_whole(self.path, buffer.getvalue())
+
+
+def fingerprint(about: list[object], panel: Panel, start: nn.Module | None) -> str:
+    """Return what tells a training from any other.
+
+    Parameters
+    ----------
+    about : list
+        Every setting that moves a weight; its text counts.
+    panel : Panel
+        The data, its times and what is known of its columns.
+    start : nn.Module, optional
+        What training goes on from.
+    """
+    columns = replace(panel.columns, unit="")  # a label moves no weight
+    known = [*about, list(panel.ids), panel.starts.tolist(), columns, panel.freq, str(panel.zone)]
+    digest = hashlib.sha256(repr(known).encode())
+    for values in (panel.target, panel.offsets, panel.ends, panel.times):
+        digest.update(b"" if values is None else values.tobytes())
+    for covariate in (*panel.past, *panel.known, *panel.static):
+        digest.update(repr((covariate.name, covariate.categories)).encode() + covariate.values.tobytes())
+    for weights in () if start is None else start.state_dict().values():
+        digest.update(weights.cpu().numpy().tobytes())
+    return digest.hexdigest()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from copy import deepcopy
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -27,6 +26,7 @@ from forecast.model import Model
 from forecast.networks.channels import ByChannel
 from forecast.predictor import Predictor, Table
 from forecast.training import Training
+from forecast.warm_start import Start, fixed
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
@@ -36,23 +36,6 @@ if TYPE_CHECKING:
 PREDICTION_BATCH = 2048  # windows a pass in prediction
 LONGEST_SEASON = 168  # of which a default context holds three: a longer one would cost more than it tells
 CALIBRATION_BATCHES = 8  # batches of training windows whose errors give the intervals of point losses
-
-
-class _Start(NamedTuple):
-    """What a training goes on from."""
-
-    model: Model
-    encoding: Encoding
-    sizes: Sizes
-    columns: Columns
-    update: bool
-
-    def refuse_other_columns(self, columns: Columns) -> None:
-        """Refuse columns that would mean something else to the weights; labels and minima do not."""
-        for field in fields(Columns):
-            given, was = getattr(columns, field.name), getattr(self.columns, field.name)
-            if given != was and field.name not in ("unit", "minimum"):
-                raise ConfigError(_fixed(f"columns.{field.name}", given, was))
 
 
 class Forecaster(Predictor):
@@ -172,7 +155,7 @@ class Forecaster(Predictor):
                 self.__dict__.update(before)
             raise
 
-    def _fit(self, frame: Table, start: _Start | None, *, folder: Path | None, logger: Logger | None) -> Self:
+    def _fit(self, frame: Table, start: Start | None, *, folder: Path | None, logger: Logger | None) -> Self:
         training = self._checked()
         self.__dict__.pop("panel_", None)
         panel = self.as_panel(frame, freq=self.freq if start is None else self.freq_)
@@ -321,18 +304,18 @@ class Forecaster(Predictor):
         self.horizon_, self.freq_ = int(self.horizon), panel.freq.name
         self.seasonality_, self.context_length_ = int(season), int(context)
 
-    def _start(self, update: bool) -> _Start:
+    def _start(self, update: bool) -> Start:
         """Return what a warm start goes on from, apart from what training will change."""
         check_is_fitted(self)
         for name in ("horizon", "context_length", "seasonality"):
             given, was = getattr(self, name), getattr(self, f"{name}_")
             if given is not None and given != was:
-                raise ConfigError(_fixed(name, given, was))
+                raise ConfigError(fixed(name, given, was))
         for group in ("model", "loss", "scaling"):
             given, was = settings(group, getattr(self, group)), self._parameters_[group]
             if given != was:
-                raise ConfigError(_fixed(group, given, was))
-        return _Start(deepcopy(self.model_), self.encoding_, self.sizes_, self.panel_.columns, update)
+                raise ConfigError(fixed(group, given, was))
+        return Start(deepcopy(self.model_), self.encoding_, self.sizes_, self.panel_.columns, update)
 
     def _built(self, sizes: Sizes, columns: Columns, *, allow: Iterable[type] = ()) -> Model:
         def network_of(sizes: Sizes) -> nn.Module:
@@ -352,7 +335,7 @@ class Forecaster(Predictor):
         self,
         panel: Panel,
         training: Training,
-        start: _Start | None,
+        start: Start | None,
         *,
         held_back: np.ndarray | None,
         folder: Path | None,
@@ -360,7 +343,7 @@ class Forecaster(Predictor):
     ) -> Trained:
         """Build a model and train it; steps after `held_back` are looked at for early stopping alone."""
         from forecast import module  # lightning takes seconds to import, and prediction does not need it
-        from forecast.checkpoint import Checkpoints
+        from forecast.checkpoint import Checkpoints, fingerprint
         from forecast.progress import ProgressBar
 
         span = panel if held_back is None else panel.until(held_back)
@@ -371,7 +354,8 @@ class Forecaster(Predictor):
         if folder is not None and training.checkpoint_every:
             # A checkpoint at a step that is validated too is written after its validation.
             every = -(-training.checkpoint_every // training.check_every) * training.check_every
-            callbacks.append(Checkpoints(folder, self._fingerprint(panel, training, start), every=every))
+            known = fingerprint(self._about(training, start), panel, None if start is None else start.model)
+            callbacks.append(Checkpoints(folder, known, every=every))
         trainer = module.trainer_for(
             training,
             self._accelerator(),
@@ -403,7 +387,7 @@ class Forecaster(Predictor):
         self.model_.cpu()
         return trained
 
-    def _encoding(self, span: Panel, start: _Start | None) -> Encoding:
+    def _encoding(self, span: Panel, start: Start | None) -> Encoding:
         if start is None:
             return Encoding.fit(span)
         if start.update:
@@ -436,38 +420,10 @@ class Forecaster(Predictor):
         parameters["training"] = training
         return parameters
 
-    def _fingerprint(self, panel: Panel, training: Training, start: _Start | None) -> str:
-        """Return what tells this fit from any other: its data and every setting that moves a weight."""
+    def _about(self, training: Training, start: Start | None) -> list[object]:
+        """Return every setting that moves a weight, for the fingerprint of a checkpoint."""
         settings_ = {group: settings(group, getattr(self, group)) for group in ("model", "loss", "scaling")}
         training_ = {**training.get_params(), "optimizer": settings("optimizer", training.optimizer)}
-        about = [
-            training_,
-            settings_,
-            self._accelerator(),
-            list(panel.ids),
-            panel.starts.tolist(),
-            self.horizon,
-            self.context_length_,
-            self.seasonality_,
-            self.seed,
-            replace(panel.columns, unit=""),  # a label changes no weight
-            panel.freq,
-            str(panel.zone),
-        ]
-        digest = hashlib.sha256(repr(about).encode())
-        for values in (panel.target, panel.offsets, panel.ends, panel.times):
-            digest.update(b"" if values is None else values.tobytes())
-        for covariate in (*panel.past, *panel.known, *panel.static):
-            digest.update(repr((covariate.name, covariate.categories)).encode() + covariate.values.tobytes())
-        if start is not None:
-            digest.update(repr((start.encoding, start.update)).encode())
-            for weights in start.model.state_dict().values():
-                digest.update(weights.cpu().numpy().tobytes())
-        return digest.hexdigest()
-
-
-def _fixed(name: str, given: object, was: object) -> str:
-    return (
-        f"{name} is {given!r} and what was learned is made for {was!r}: a warm start cannot change it. "
-        "Set it back, or fit anew."
-    )
+        lengths = (self.horizon, self.context_length_, self.seasonality_)
+        about = [training_, settings_, self._accelerator(), *lengths, self.seed]
+        return about if start is None else [*about, start.encoding, start.update]

@@ -24,7 +24,7 @@ FLOORS = (
     ("forecast.members", "forecast.combination"),
     ("forecast.forecaster",),
     ("forecast.predictor",),
-    ("forecast.artifact", "forecast.module", "forecast.progress"),
+    ("forecast.artifact", "forecast.module", "forecast.progress", "forecast.warm_start"),
     ("forecast.model", "forecast.checkpoint"),
     ("forecast.networks", "forecast.losses", "forecast.scaling", "forecast.frames"),
     ("forecast.data",),
