@@ -86,6 +86,9 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> dict:
         ("train data.columns.target=3", "columns.target is a name or a list of names, got 3"),
         ("train data.minimum=low", "minimum is a number, or one for each target, got 'low'."),
         ("train data.minimum=5", "below the minimum of 5"),
+        ("train data.minimum={tmp:3}", "data.minimum: there is no column 'tmp'"),
+        ("train data.unit={tmp:m}", "data.unit: there is no column 'tmp'"),
+        ("train ensemble.weights=validation", "ensemble.weights weighs several networks, and there is one."),
         ("train data.unit=[a,b]", "unit has 2 entries for 1 targets"),
         ("train data=weather data.unit=[a,b]", "data.unit holds names with values here, got a list."),
         ("train ensemble.members=[gru,lstn]", "there is no model 'lstn'. Choose one of: lstm, "),
@@ -250,3 +253,18 @@ def _is_installed(module: str) -> bool:
 
 def _process(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, *words], capture_output=True, text=True, check=True)
+
+
+def test_a_console_that_nobody_reads_any_more_falls_silent_and_lets_the_run_go_on() -> None:
+    script = (
+        "import sys; from forecast.jobs.console import new_console\n"
+        "console = new_console()\n"
+        "for number in range(20_000): console.print(number)\n"
+        "print('still here', file=sys.stderr)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+        assert run.stdout is not None and run.stderr is not None
+        run.stdout.readline()
+        run.stdout.close()
+        assert run.stderr.read().decode().strip() == "still here"
+    assert run.returncode == 0
