@@ -189,13 +189,7 @@ class Predictor(BaseEstimator, ABC):
         """Return a table on its grid, under the roles given or those of `columns`, each series with an observation."""
         if isinstance(frame, Panel):
             return _with_observations(frame)
-        panel = Panel.from_frame(frame, columns or self.columns, freq=freq, future=future)
-        if panel.absent:
-            log.warning(
-                "%d of %d steps of the time grid (freq %s) have no row; they count as unobserved.",
-                panel.absent, len(panel.target), panel.freq.name,
-            )  # fmt: skip
-        return _with_observations(panel)
+        return _with_observations(laid(frame, columns or self.columns, freq=freq, future=future))
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "panel_")  # set last: a fit that failed or was stopped has none
@@ -236,6 +230,23 @@ class Predictor(BaseEstimator, ABC):
                 "%r of series %r is the first.",
                 missing.sum(), self.context_length_, panel.columns.targets[channel], panel.ids[row],
             )  # fmt: skip
+
+
+def laid(
+    table: pd.DataFrame | pd.Series,
+    columns: Columns | None,
+    *,
+    freq: str | None,
+    future: pd.DataFrame | None = None,
+) -> Panel:
+    """Return a table on its grid; tell of the steps that have no row."""
+    panel = Panel.from_frame(table, columns, freq=freq, future=future)
+    if panel.absent:
+        log.warning(
+            "%d of %d steps of the time grid (freq %s) have no row; they count as unobserved.",
+            panel.absent, len(panel.target), panel.freq.name,
+        )  # fmt: skip
+    return panel
 
 
 def _with_observations(panel: Panel) -> Panel:

@@ -16,7 +16,8 @@ from forecast.frames import history_frame
 from forecast.jobs.console import about, new_console, print_files, print_folds, print_scores, shown_progress, tell
 from forecast.jobs.learner import Learner, new_learner
 from forecast.jobs.record import draw, draw_errors, logged, write_card, write_forecast, write_report, write_scores
-from forecast.jobs.settings import load_table, output_folder, panel_of, plain
+from forecast.jobs.settings import load_table, output_folder, plain
+from forecast.predictor import laid
 from forecast.report import figures
 
 NO_MODEL = "No model is saved: forecast train fits on everything and saves one."
@@ -33,7 +34,7 @@ def _backtest(settings: dict[str, Any], folder: Path) -> None:
     began, console, plan = time.monotonic(), new_console(), settings["backtest"]
     learner = new_learner(settings)
     evaluation.check_baselines(plan["baselines"], name=learner.name)
-    panel = panel_of(load_table(settings["data"]), learner.columns, freq=learner.freq)
+    panel = laid(load_table(settings["data"]), learner.columns, freq=learner.freq)
     evaluation.check_plan(
         **{name: plan[name] for name in ("folds", "step", "refit")}, horizon=learner.horizon,
         mase_season=settings["data"]["mase_season"],

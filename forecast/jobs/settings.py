@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,10 @@ from omegaconf import DictConfig, OmegaConf
 from forecast.config import build, shipped_folder
 from forecast.data.columns import Columns
 from forecast.data.generator import make_sales
-from forecast.data.panel import Panel
 from forecast.data.sources import read_table
 from forecast.errors import ConfigError, unknown_name
 from forecast.schema import MEANING
 
-log = logging.getLogger("forecast")
 BY_COLUMN = ("minimum", "unit")  # may be one for all targets, a list, or by the name of a column
 
 
@@ -69,17 +66,6 @@ def _table(data: dict[str, Any]) -> pd.DataFrame:
     if data["made"] is not None:
         return make_sales(**data["made"])
     raise ConfigError("no data: give data.path=FILE, or data=NAME (forecast train --help lists the names).")
-
-
-def panel_of(table: pd.DataFrame, columns: Columns, *, freq: str | None, future: pd.DataFrame | None = None) -> Panel:
-    """Return a table on its grid; tell of the steps that have no row."""
-    panel = Panel.from_frame(table, columns, freq=freq, future=future)
-    if panel.absent:
-        log.warning(
-            "%d of %d steps of the time grid (freq %s) have no row; they count as unobserved.",
-            panel.absent, len(panel.target), panel.freq.name,
-        )  # fmt: skip
-    return panel
 
 
 def logger_of(settings: dict[str, Any], folder: Path) -> Any:

@@ -23,9 +23,9 @@ from forecast.frames import history_frame
 from forecast.jobs.console import about, new_console, print_files, print_scores, shown_progress, tell
 from forecast.jobs.learner import Learner, learned, new_learner, steps_of
 from forecast.jobs.record import draw, draw_errors, logged, write_card, write_forecast, write_report, write_scores
-from forecast.jobs.settings import load_table, logger_of, output_folder, panel_of, plain
+from forecast.jobs.settings import load_table, logger_of, output_folder, plain
 from forecast.jobs.warm_start import origin_of, warm_learner
-from forecast.predictor import Predictor
+from forecast.predictor import Predictor, laid
 from forecast.report import figures
 
 log = logging.getLogger("forecast")
@@ -43,7 +43,7 @@ def _train(settings: dict[str, Any], folder: Path) -> None:
     began, console, test = time.monotonic(), new_console(), settings["test"]
     learner = new_learner(settings) if settings["warm_start"] is None else warm_learner(settings)
     check_baselines(test["baselines"], name=learner.name)
-    panel = panel_of(load_table(settings["data"]), learner.columns, freq=learner.freq)
+    panel = laid(load_table(settings["data"]), learner.columns, freq=learner.freq)
     logger = logger_of(settings["logger"], folder)
     tell(console, about(panel, title=settings["data"]["name"], what=learner.about, horizon=learner.horizon))
     with shown_progress(console, modules=["ensemble", "members"]):
