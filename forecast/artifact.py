@@ -111,7 +111,7 @@ def load(path: Path) -> Saved:
 
     Raises
     ------
-    FileNotFoundError
+    AbsentError
         If there is no saved forecaster.
     ArtifactError
         If it is damaged, of a newer format, or an ensemble.

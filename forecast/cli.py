@@ -8,7 +8,7 @@ import sys
 from difflib import get_close_matches
 from pathlib import Path
 
-from forecast.errors import ArtifactError, ConfigError, DataError, unknown_name
+from forecast.errors import ConfigError, ForecastError, unknown_name
 
 USAGE = """\
 forecast trains recurrent neural networks on tables of time series, beside simple methods.
@@ -103,8 +103,8 @@ def _run(job: str, *, debug: bool) -> None:
     from forecast.schema import register
     from forecast.sweeps import is_sweep, note_failure
 
-    # Our own errors are ValueErrors, as are those of torch and scikit-learn about a setting.
-    refused = (ValueError, HydraException, OmegaConfBaseException, OSError)
+    # Those of torch and scikit-learn about a setting are ValueErrors.
+    refused = (ForecastError, ValueError, HydraException, OmegaConfBaseException, OSError)
     words = sys.argv[1:]
 
     def task(config: DictConfig) -> None:
@@ -139,7 +139,7 @@ def _message(job: str, error: Exception) -> str:
     """Return what went wrong in one message, with the nearest names that there are."""
     from hydra.errors import OverrideParseException
 
-    if isinstance(error, (DataError, ConfigError, ArtifactError)):
+    if isinstance(error, ForecastError):
         return str(error)
     text = f"{error}\n{error.__cause__ or ''}".strip()
     group = re.search(r"Could not (?:find|load) '(\w+)/([^']*)'", text)

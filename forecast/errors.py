@@ -8,20 +8,36 @@ from difflib import get_close_matches
 MOST = 60  # names that a message lists
 
 
-class DataError(ValueError):
+class ForecastError(Exception):
+    """Whatever this package refuses; each kind is one of Python's own kinds too."""
+
+
+class DataError(ForecastError, ValueError):
     """A table that cannot be forecast as it is."""
 
 
-class ConfigError(ValueError):
+class ConfigError(ForecastError, ValueError):
     """A setting that does not exist or makes no sense."""
 
 
-class TrainingError(ValueError):
+class TrainingError(ForecastError, ValueError):
     """A training that cannot go on."""
 
 
-class ArtifactError(ValueError):
-    """A saved model that is damaged, foreign or newer than this version."""
+class ArtifactError(ForecastError, ValueError):
+    """A saved model or a run that is damaged, foreign, hostile or newer than this version."""
+
+
+class KindError(ForecastError, TypeError):
+    """An argument of the wrong kind, such as a list for a table."""
+
+
+class AbsentError(ForecastError, FileNotFoundError):
+    """A file or folder that is not there."""
+
+
+class WriteError(ForecastError, OSError):
+    """A place that cannot be written, for lack of room or of permission; what stood there is whole."""
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from forecast.errors import ArtifactError
+from forecast.errors import AbsentError, ArtifactError
 
 CHECKSUMS = "checksums.json"
 
@@ -60,7 +60,7 @@ def refuse_absent(path: Path, settings: str, *, kind: str) -> None:
     hint = "A run keeps its own in the folder model/."
     if left:
         hint = f"A save that was killed left the older one as {left[0]!r}: rename it to {path.name!r}."
-    raise FileNotFoundError(f"there is no saved {kind} in {str(path)!r} ({settings} is missing). {hint}")
+    raise AbsentError(f"there is no saved {kind} in {str(path)!r} ({settings} is missing). {hint}")
 
 
 def checksums(files: dict[str, bytes]) -> bytes:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from forecast.data.columns import Columns
-from forecast.errors import DataError, named, unknown_name
+from forecast.errors import AbsentError, DataError, KindError, named, unknown_name
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
@@ -35,14 +35,14 @@ def read_table(path: str | Path) -> pd.DataFrame:
 
     Raises
     ------
-    FileNotFoundError
+    AbsentError
         If there is no such file.
     DataError
         If its ending is unknown, it cannot be read as what its name says, or it has no rows.
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"there is no file {str(path)!r}. Check its path.")
+        raise AbsentError(f"there is no file {str(path)!r}. Check its path.")
     ending = next((ending for ending in READERS if path.name.lower().endswith(ending)), None)
     if ending is None:
         there_is = unknown_name("reader for", path.suffix, READERS)
@@ -67,7 +67,7 @@ def long_frame(frame: pd.DataFrame | pd.Series, columns: Columns) -> pd.DataFram
     if isinstance(frame, pd.Series):
         frame = frame.to_frame(columns.targets[0])
     if not isinstance(frame, pd.DataFrame):
-        raise TypeError(f"a table is a pandas DataFrame or Series, got {type(frame).__name__}.")
+        raise KindError(f"a table is a pandas DataFrame or Series, got {type(frame).__name__}.")
     twice = frame.columns[frame.columns.duplicated()]
     if len(twice):
         raise DataError(f"the table has several columns {twice[0]!r}. Give each column a name of its own.")
