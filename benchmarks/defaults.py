@@ -20,7 +20,7 @@ import yaml
 
 from forecast import Columns, Forecaster, Panel, Training
 from forecast.config import conf_folder, read, shipped_folder
-from forecast.data.windows import split_ends
+from forecast.data.splits import split_ends
 from forecast.evaluation.backtest import evaluate
 
 TEST, WINDOWS = 3, 8
@@ -67,7 +67,7 @@ def main() -> None:
 def panels(names: list[str]):
     for name in ("sales", "weather", "stocks"):
         if not names or name in names:
-            data = yaml.safe_load((conf_folder() / "data" / f"{name}.yaml").read_text())
+            data = yaml.safe_load((conf_folder() / "data" / f"{name}.yaml").read_text(encoding="utf-8"))
             table = pd.read_csv(shipped_folder() / data["ships"])
             yield name, Panel.from_frame(table, Columns(**data["columns"]), freq=data.get("freq")), data["horizon"]
     folder = os.environ.get("FORECAST_DATASETS")

@@ -58,12 +58,12 @@ def fit(frame: pd.DataFrame) -> None:
 
 def reset_peak() -> int:
     """Set the record of the highest resident size back to the size now, in bytes, and return it."""
-    Path("/proc/self/clear_refs").write_text("5")
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
     return peak()
 
 
 def peak() -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     return 1024 * int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
 
 

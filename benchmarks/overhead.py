@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from torch import nn
 
-from forecast import Panel, Training, module
+from forecast import Panel, Training
 from forecast.batch import Sizes
 from forecast.config import read
 from forecast.data.encoding import Encoding
@@ -30,6 +31,8 @@ from forecast.data.windows import TrainingWindows, Windows
 from forecast.losses import MAE
 from forecast.model import Model
 from forecast.scaling import WindowScaler
+from forecast.training.loop import train
+from forecast.training.trainer import trainer_for
 
 CONTEXT, HORIZON, HIDDEN, SEGMENT, WARM_UP = 96, 48, 64, 24, 20
 
@@ -101,10 +104,10 @@ def compare(label: str, network: type[Plain], batch_size: int, steps: int) -> No
     sizes, loss, scaler = windows.sizes(season=1, outputs=1), MAE(), WindowScaler()
     loss.prepare(sizes)
     training, bare = Training(steps=steps, batch_size=batch_size), Bare(network(), batch_size)
-    trainer = module.trainer_for(
-        training, read("accelerator", "cpu"), validates=False, callbacks=[bare], logger=None, folder=None
+    trainers = partial(
+        trainer_for, training, read("accelerator", "cpu"), validates=False, callbacks=[bare], logger=None, folder=None
     )
-    module.train(Model(network(sizes), scaler, loss), draws, training, trainer=trainer, seed=0)
+    train(Model(network(sizes), scaler, loss), draws, training, trainers=trainers, seed=0)
     framework, plain = (middle(np.array(times[WARM_UP:])) for times in (bare.framework, bare.bare))
     times = f"bare {np.median(plain) * 1e3:.2f} ms, framework {np.median(framework) * 1e3:.2f} ms a step"
     ratio = framework.sum() / plain.sum()

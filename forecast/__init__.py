@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from forecast.ensemble import Ensemble, load
     from forecast.evaluation.backtest import backtest
     from forecast.forecaster import Forecaster
-    from forecast.training import Training
+    from forecast.training.settings import Training
 
 __version__ = "0.1.0"
 __all__ = ["Columns", "Ensemble", "Forecaster", "Panel", "Training", "backtest", "load", "make_sales"]
@@ -25,7 +25,7 @@ _HOMES = {
     "Ensemble": "forecast.ensemble",
     "Forecaster": "forecast.forecaster",
     "Panel": "forecast.data.panel",
-    "Training": "forecast.training",
+    "Training": "forecast.training.settings",
     "backtest": "forecast.evaluation.backtest",
     "load": "forecast.ensemble",
     "make_sales": "forecast.data.generator",

@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Callable
 from difflib import get_close_matches
-from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 from forecast.errors import ConfigError, ForecastError, unknown_name
+from forecast.files import write_error
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 USAGE = """\
 forecast trains recurrent neural networks on tables of time series, beside simple methods.
@@ -35,6 +40,7 @@ RESUMED = ("train", "backtest")  # jobs that go on where they were interrupted
 
 def main() -> None:
     """Run the job that the command line names; exit 2, with one message, where it cannot."""
+    _leave_ascii()
     words = sys.argv[1:]
     if not words or words[0] in ("-h", "--help", "help"):
         print(USAGE)
@@ -44,12 +50,16 @@ def main() -> None:
         _stop(unknown_name("job", job, JOBS))
     debug = "--debug" in rest
     words = [word for word in rest if word != "--debug"]
-    try:
-        words = _resumed(job, words) if job in RESUMED else words
-    except ConfigError as error:
-        _stop(str(error))
-    sys.argv = [sys.argv[0], *(_completed(words) if job in RESUMED else words)]
+    if job in RESUMED:
+        words = _completed(_resumed(job, words, debug=debug))
+    sys.argv = [sys.argv[0], *words]
     _run(job, debug=debug)
+
+
+def _leave_ascii() -> None:
+    """Begin anew in UTF-8 mode where the locale knows no letters but a to z: files and columns may have others."""
+    if sys.getfilesystemencoding() == "ascii" and sys.argv[1:]:
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", "-m", "forecast", *sys.argv[1:]])
 
 
 def _completed(words: list[str]) -> list[str]:
@@ -60,33 +70,15 @@ def _completed(words: list[str]) -> list[str]:
     return [*words[:path], "data=table", *words[path:]]  # beside it: overrides must not be parted by a flag
 
 
-def _resumed(job: str, words: list[str]) -> list[str]:
-    """Return the words of the run that resume= names: its settings and its folder."""
-    named = [word.removeprefix("resume=") for word in words if word.startswith("resume=")]
-    if not named:
-        return words
-    other = [word for word in words if not word.startswith(("resume=", "progress="))]
-    if other:
-        raise ConfigError(
-            f"resume=FOLDER goes on with the settings of that run; {other[0]!r} cannot be added. Leave it "
-            "out (progress= alone may be given), or train anew without resume=."
-        )
-    folder = Path(named[-1])
-    kept, by = folder / ".hydra" / "overrides.yaml", folder / ".hydra" / "hydra.yaml"
-    if not (kept.is_file() and by.is_file()):
-        raise ConfigError(
-            f"there is no run in '{folder}' (.hydra/overrides.yaml is missing). "
-            f"resume= takes a folder that forecast {job} wrote."
-        )
-    import yaml
+def _resumed(job: str, words: list[str], *, debug: bool) -> list[str]:
+    from forecast.resume import resumed
 
-    wrote = yaml.safe_load(by.read_text(encoding="utf-8"))["hydra"]["job"]["config_name"]
-    if wrote != job:
-        raise ConfigError(f"forecast {wrote} wrote '{folder}', not {job}. Write: forecast {wrote} resume={folder}")
-    settings = yaml.safe_load(kept.read_text(encoding="utf-8"))
-    quoted = str(folder.resolve()).replace("\\", "\\\\").replace("'", "\\'")
-    new = [word for word in words if word.startswith("progress=")]
-    return [*settings, *new, f"hydra.run.dir='{quoted}'"]
+    try:
+        return resumed(job, words)
+    except (ForecastError, OSError) as error:
+        if debug:
+            raise
+        _stop(str(error))
 
 
 def _run(job: str, *, debug: bool) -> None:
@@ -95,52 +87,111 @@ def _run(job: str, *, debug: bool) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises instead of printing: the message below is the only one
     import hydra
-    from hydra.errors import HydraException
-    from omegaconf import DictConfig
-    from omegaconf.errors import OmegaConfBaseException
 
     from forecast.config import conf_folder
+    from forecast.run_folder import Refused, release
     from forecast.schema import register
-    from forecast.sweeps import is_sweep, note_failure
 
-    # Those of torch and scikit-learn about a setting are ValueErrors.
-    refused = (ForecastError, ValueError, HydraException, OmegaConfBaseException, OSError)
+    register()
+    try:
+        hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name=job)(_task(job, debug=debug))()
+    except Refused as stop:
+        if debug:
+            raise stop.error from None
+        _end(job, stop.error)
+    except Exception as error:
+        if debug:
+            raise
+        if isinstance(error, _refusals()):
+            _end(job, error)
+        _end(job, ConfigError(f"these words make no settings ({_first_line(error)}). See forecast {job} --help."))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    finally:
+        release()
+
+
+def _task(job: str, *, debug: bool) -> Callable[[DictConfig], None]:
+    """Return what Hydra runs, once or for each run of a sweep."""
     words = sys.argv[1:]
 
     def task(config: DictConfig) -> None:
         from forecast import jobs  # torch, pandas and the rest load only once the settings are right
+        from forecast.releases import refuse_known_bad
+        from forecast.run_folder import claim, release
+        from forecast.sweeps import is_sweep, note_failure, run_folder
 
         sys.argv = [sys.argv[0], job, *words]  # Lightning starts the processes of further devices with these
         try:
+            claim(run_folder())
+            refuse_known_bad()
             jobs.JOBS[job](config)
-        except refused as error:  # caught in here, since Hydra adds a line of its own
+        except Exception as error:  # caught in here, since Hydra adds a line of its own
             if debug:
                 raise
             if not is_sweep():
-                _stop(_message(job, error))
-            note_failure(_message(job, error))
+                _end(job, error)
+            note_failure(_told(job, error))
         except (KeyboardInterrupt, SystemExit) as stop:  # Lightning turns Ctrl-C into an exit of its own
             if isinstance(stop, SystemExit) and not isinstance(stop.__context__, KeyboardInterrupt):
                 raise
             sys.exit(130)
+        finally:
+            if is_sweep():
+                release(run_folder())
 
-    register()
-    try:
-        hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name=job)(task)()
-    except refused as error:
-        if debug:
-            raise
-        _stop(_message(job, error))
-    except KeyboardInterrupt:
-        sys.exit(130)
+    return task
+
+
+def _end(job: str, error: Exception) -> NoReturn:
+    """Say why a run ends: exit 2 where it was refused, 1 where nobody foresaw it."""
+    from forecast.run_folder import withdraw
+
+    told = _told(job, error)
+    if isinstance(error, _refusals()):
+        withdraw()
+        _stop(told)
+    _stop(told, code=1)
+
+
+def _told(job: str, error: Exception) -> str:
+    """Return what a person is told of an error; the trace of one that nobody foresaw goes to the log."""
+    if isinstance(error, _refusals()):
+        return _message(job, error)
+    import logging
+
+    from forecast.run_folder import is_claimed
+
+    logging.getLogger("forecast").info("nobody foresaw this:", exc_info=error)
+    files = [getattr(handler, "baseFilename", None) for handler in logging.getLogger().handlers]
+    logs = [file for file in files if is_claimed(file)]
+    where = f"its trace is in {logs[0]}, and --debug shows it" if logs else "--debug shows its trace"
+    return f"{_first_line(error)}. This is a bug of this program, or a limit of the machine: {where}."
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0].rstrip('.')}"
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    # Those of torch and scikit-learn about a setting are ValueErrors.
+    return ForecastError, ValueError, HydraException, OmegaConfBaseException, OSError
 
 
 def _message(job: str, error: Exception) -> str:
     """Return what went wrong in one message, with the nearest names that there are."""
     from hydra.errors import OverrideParseException
 
+    from forecast.run_folder import is_claimed
+
     if isinstance(error, ForecastError):
         return str(error)
+    for cause in (error, error.__cause__):  # Hydra writes into the folder too
+        if isinstance(cause, OSError) and is_claimed(cause.filename):
+            return str(write_error(cause.filename, cause))
     text = f"{error}\n{error.__cause__ or ''}".strip()
     group = re.search(r"Could not (?:find|load) '(\w+)/([^']*)'", text)
     if group:
@@ -153,7 +204,7 @@ def _message(job: str, error: Exception) -> str:
         nearest = get_close_matches(key[1] or key[2], every, n=5, cutoff=0.4) or every
         return f"{unknown_name('setting', key[1] or key[2], nearest)} All of them: forecast {job} --help."
     if isinstance(error, OverrideParseException):
-        quoting = """A value with = , : or brackets is quoted twice: 'NAME="VALUE"'."""
+        quoting = """A value with = , : brackets or letters beyond a to z is quoted twice: 'NAME="VALUE"'."""
         return f"{error.override!r} cannot be read as NAME=VALUE. {quoting}"
     missing = re.search(r"Missing mandatory value: (\S+)", text)
     if missing:
@@ -197,6 +248,6 @@ def _keys(job: str) -> list[str]:
     return walk(settings, "")
 
 
-def _stop(message: str) -> None:
+def _stop(message: str, *, code: int = 2) -> NoReturn:
     print(f"forecast: {message}", file=sys.stderr)
-    sys.exit(2)
+    sys.exit(code)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ PACKAGES = {  # what a setting of each group may name, whatever a file says
     "optimizer": "torch.optim",
     "logger": "lightning.pytorch.loggers",
 }
+DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", re.ASCII)  # the path of a class
 Setting = str | dict[str, Any] | partial[Any] | type
 
 
@@ -119,14 +121,14 @@ def _resolved(group: str, path: object, allow: Iterable[type]) -> type:
     for allowed in allow:
         if path == _path(allowed):
             return allowed
-    module, _, name = str(path).rpartition(".")
     package = PACKAGES[group]
-    if module == package or module.startswith(package + "."):
+    if isinstance(path, str) and DOTTED.fullmatch(path) and path.startswith(f"{package}."):
+        module, _, name = path.rpartition(".")
         try:
             found = getattr(importlib.import_module(module), name, None)
         except ImportError:
             found = None
-        if isinstance(found, type) and found.__module__.startswith(package):
+        if isinstance(found, type) and f"{found.__module__}.".startswith(f"{package}."):
             return found
     raise ConfigError(
         f"{path!r} is no {group} of {package}, and nothing else is built from a file. "

@@ -4,7 +4,7 @@ Saved it is one folder, whose members are saved forecasters:
 
     ensemble.yaml     format, class, settings, weights, number of members
     checksums.json    sha256 of it, and of the checksums of every member
-    members/0/ ...    a saved forecaster each: see `forecast.artifact`
+    members/0/ ...    a saved forecaster each: see `forecast.saved.artifact`
 """
 
 from __future__ import annotations
@@ -20,21 +20,32 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import pandas as pd
 import torch
-import yaml
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from forecast import artifact
 from forecast.combination import best_weights, combination, given_weights, spread_of
 from forecast.data.columns import Columns
 from forecast.data.encoding import Encoding
 from forecast.data.panel import Panel
-from forecast.data.windows import Split, observed_around, split_ends
+from forecast.data.splits import Split, split_ends
+from forecast.data.windows import observed_around
+from forecast.documents import yaml_of
 from forecast.errors import ArtifactError, ConfigError, DataError
-from forecast.folders import CHECKSUMS, checked_files, checksums, refuse_absent, refuse_to_replace, whole_folder
+from forecast.files import write_new
+from forecast.folders import (
+    CHECKSUMS,
+    checked_files,
+    checksums,
+    refuse_absent,
+    refuse_to_replace,
+    standing,
+    steadily,
+    whole_folder,
+)
 from forecast.forecaster import Forecaster
 from forecast.members import fit_apart, fit_in_turn, label, log_histories, naming
 from forecast.predictor import Predictor, Table
+from forecast.saved import artifact
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
@@ -155,6 +166,9 @@ class Ensemble(Predictor):
         ------
         ValueError
             If the table or a parameter cannot be used. What one member refuses begins with its number and name.
+        KeyboardInterrupt
+            If it is interrupted; the ensemble is what it was, since a forecast takes all members. With a folder the
+            same call goes on, and repeats no member that was trained.
         """
         given = self._checked()
         options = {"warm_start": warm_start, "update_statistics": update_statistics}
@@ -208,11 +222,11 @@ class Ensemble(Predictor):
         }
         with whole_folder(path) as folder:
             files = {artifact.ENSEMBLE: artifact.plain_yaml(head)}
-            (folder / artifact.ENSEMBLE).write_bytes(files[artifact.ENSEMBLE])
+            write_new(folder / artifact.ENSEMBLE, files[artifact.ENSEMBLE])
             for number, member in enumerate(self.members_):
                 sums = member.save(folder / _place(number)) / CHECKSUMS
                 files[f"{_place(number)}/{CHECKSUMS}"] = sums.read_bytes()
-            (folder / CHECKSUMS).write_bytes(checksums(files))
+            write_new(folder / CHECKSUMS, checksums(files))
         return path
 
     @classmethod
@@ -227,25 +241,30 @@ class Ensemble(Predictor):
             Network, loss or scaler classes of one's own that the saved members may name.
         """
         path, allow = Path(path), tuple(allow)
+        return steadily(path, lambda place: cls._read(place, allow))
+
+    @classmethod
+    def _read(cls, path: Path, allow: tuple[type, ...]) -> Ensemble:
         refuse_absent(path, artifact.ENSEMBLE, kind="ensemble")
         artifact.refuse_other_formats(path / artifact.ENSEMBLE)
-        try:
-            head = yaml.safe_load(checked_files(path, [artifact.ENSEMBLE])[artifact.ENSEMBLE])
+        content = checked_files(path, [artifact.ENSEMBLE])[artifact.ENSEMBLE]
+        with artifact.refusing(path, kind="ensemble"):
+            head = yaml_of(content, path / artifact.ENSEMBLE)
             settings = {name: head[name] for name in ("combine", "weights", "validation", "processes")}
-            numbers, weights = range(head["members"]), head["fitted"]["weights"]
-            given_weights(weights, len(numbers))
+            count, weights = head["members"], head["fitted"]["weights"]
+            if type(count) is not int or not (path / _place(count - 1)).is_dir():
+                raise ArtifactError(f"it has {count!r} members, which do not all lie in the folder members/.")
+            given_weights(weights, count)
             if head["class"] != cls.__name__:
-                raise ValueError(f"its class is {head['class']!r}")
-        except (KeyError, TypeError, ValueError, OverflowError, yaml.YAMLError) as error:
-            if isinstance(error, ArtifactError):
-                raise
-            raise ArtifactError(f"{str(path)!r} is not a saved ensemble of this package: {error!r}.") from error
+                raise ArtifactError(f"its class is {head['class']!r}.")
+        numbers = range(count)
         checked_files(path, (f"{_place(number)}/{CHECKSUMS}" for number in numbers))
         members = [Forecaster.load(path / _place(number), allow=allow) for number in numbers]
-        ensemble = cls([clone(member) for member in members], **settings)
-        ensemble._checked()
-        ensemble.members_ = members
-        ensemble._settle(np.asarray(weights, np.float64))
+        with artifact.refusing(path, kind="ensemble"):
+            ensemble = cls([clone(member) for member in members], **settings)
+            ensemble._checked()
+            ensemble.members_ = members
+            ensemble._settle(np.asarray(weights, np.float64))
         return ensemble
 
     def _values(self, panel: Panel, series: np.ndarray, ends: np.ndarray, levels: Sequence[float]) -> np.ndarray:
@@ -361,7 +380,7 @@ def load(path: str | Path, *, allow: Iterable[type] = ()) -> Forecaster | Ensemb
     allow : iterable of type
         Network, loss or scaler classes of one's own that it may name.
     """
-    kind = Ensemble if (Path(path) / artifact.ENSEMBLE).is_file() else Forecaster
+    kind = Ensemble if (standing(Path(path)) / artifact.ENSEMBLE).is_file() else Forecaster
     return kind.load(path, allow=allow)
 
 

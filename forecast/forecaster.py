@@ -13,29 +13,34 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from forecast import artifact
-from forecast.batch import Sizes, joined
-from forecast.config import TARGET, Setting, build, names, read, settings
+from forecast.batch import Sizes
+from forecast.config import Setting, build, settings
 from forecast.data.columns import Columns
 from forecast.data.encoding import Encoding
 from forecast.data.panel import Panel
-from forecast.data.windows import TrainingWindows, Windows, windows_after
-from forecast.errors import ArtifactError, ConfigError, DataError
-from forecast.losses import LEVELS, PointLoss
+from forecast.data.splits import refuse_short
+from forecast.data.windows import HeldBack, TrainingWindows, Windows, prediction_windows
+from forecast.errors import ConfigError, DataError, TrainingError
+from forecast.losses import LEVELS
+from forecast.memory import within_memory
 from forecast.model import Model
 from forecast.networks.channels import ByChannel
+from forecast.parameters import GROUPS, about, accelerator_of, device_of, name_of, plain_parameters
 from forecast.predictor import Predictor, Table
-from forecast.training import Training
-from forecast.warm_start import Start, fixed
+from forecast.releases import refuse_known_bad
+from forecast.saved import artifact
+from forecast.saved.vetting import filled
+from forecast.training.settings import Training
+from forecast.training.warm_start import Start, fixed
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
 
-    from forecast.module import Trained
+    from forecast.training.loop import Trained
 
-PREDICTION_BATCH = 2048  # windows a pass in prediction
+PREDICTION_BATCH = 1024  # windows a pass in prediction
 LONGEST_SEASON = 168  # of which a default context holds three: a longer one would cost more than it tells
-CALIBRATION_BATCHES = 8  # batches of training windows whose errors give the intervals of point losses
+LEARNED = ("encoding_", "sizes_", "model_")
 
 
 class Forecaster(Predictor):
@@ -142,47 +147,80 @@ class Forecaster(Predictor):
         Raises
         ------
         ValueError
-            If the table or a parameter cannot be used; the message says which and what to do.
+            If the table or a parameter cannot be used, or training diverges; the message says which and what to do.
+        KeyboardInterrupt
+            If it is interrupted: after the step that runs, or at once the second time. From the first step on the
+            forecaster is fitted nonetheless, a warm start too, as far as it got: with the best weights where it
+            validates, else the latest; before that it is what it was. With a folder the same call goes on from there.
+            SIGTERM does the same and raises SystemExit.
         """
         if not warm_start and update_statistics:
             raise ConfigError("update_statistics goes with warm_start=True; without it all is learned anew.")
         before = dict(self.__dict__)
         start = self._start(update_statistics) if warm_start else None
+        lower = "Lower training.batch_size, context_length or the size of the model, or train on fewer series."
         try:
-            return self._fit(frame, start, folder=folder, logger=logger)
+            with within_memory(TrainingError, lower):
+                stopped = self._fit(frame, start, folder=folder, logger=logger)
         except BaseException:
             if warm_start:  # what was learned before is not lost
                 self.__dict__.update(before)
             raise
+        if stopped is not None:
+            raise stopped
+        return self
 
-    def _fit(self, frame: Table, start: Start | None, *, folder: Path | None, logger: Logger | None) -> Self:
+    def _fit(
+        self, frame: Table, start: Start | None, *, folder: Path | None, logger: Logger | None
+    ) -> BaseException | None:
+        """Fit, and return what a signal asked for meanwhile."""
         training = self._checked()
         self.__dict__.pop("panel_", None)
         panel = self.as_panel(frame, freq=self.freq if start is None else self.freq_)
         if start is None:
+            if not isinstance(frame, Panel):  # a part of a longer span may be shorter than the context
+                refuse_short(panel, horizon=self.horizon, context_length=self.context_length)
             self._settle(panel)
         else:
             start.refuse_other_columns(panel.columns)
         if training.validation:  # whole rounds, so that the end of the schedule is validated too
             training.check_every = min(training.check_every, training.steps)
             training.steps = -(-training.steps // training.check_every) * training.check_every
-        held_back = None
-        if training.validation:
-            held_back = np.maximum(panel.ends - training.validation * self.horizon, 0)
-            if not held_back.any():
-                raise DataError(
-                    f"training.validation={training.validation} holds back {training.validation * self.horizon} steps, "
-                    f"and the longest series has {panel.ends.max()}. Lower it, or give longer series."
-                )
+        held_back = self._held_back(panel, training) if training.validation else None
         trained = self._trained(panel, training, start, held_back=held_back, folder=folder, logger=logger)
-        if training.validation and training.refit:
-            again = deepcopy(training)
-            again.steps, again.validation, again.learning_rate = trained.best_step, 0, trained.learning_rate
-            self._trained(panel, again, start, held_back=None, folder=folder and folder / "refit", logger=None)
+        stopped = trained.stopped
+        if training.validation and training.refit and stopped is None:
+            stopped = self._refit(panel, training, start, trained, folder=folder)
         self.history_ = trained.history
-        self._parameters_ = self._plain_parameters(panel.columns)  # those of this fit, whatever is set later
+        self._parameters_ = plain_parameters(self.get_params(deep=False), panel.columns)  # whatever is set later
         self.panel_ = panel.tail(self.context_length_)
-        return self
+        return stopped
+
+    def _held_back(self, panel: Panel, training: Training) -> np.ndarray:
+        """Return where the part to learn from ends in each series (n,)."""
+        held_back = np.maximum(panel.ends - training.validation * self.horizon, 0)
+        if not held_back.any():
+            raise DataError(
+                f"training.validation={training.validation} holds back {training.validation * self.horizon} steps, "
+                f"and the longest series has {panel.ends.max()}. Lower it, or give longer series."
+            )
+        return held_back
+
+    def _refit(
+        self, panel: Panel, training: Training, start: Start | None, trained: Trained, *, folder: Path | None
+    ) -> BaseException | None:
+        """Train on everything as many steps as were best; where that is interrupted, stay with what there was."""
+        learned = {name: self.__dict__[name] for name in LEARNED}
+        again = deepcopy(training)
+        again.steps, again.validation, again.learning_rate = trained.best_step, 0, trained.learning_rate
+        try:
+            place = folder and folder / "refit"
+            stopped = self._trained(panel, again, start, held_back=None, folder=place, logger=None).stopped
+        except (KeyboardInterrupt, SystemExit) as stop:
+            stopped = stop
+        if stopped is not None:
+            self.__dict__.update(learned)
+        return stopped
 
     @property
     def encoding(self) -> Encoding:
@@ -207,12 +245,7 @@ class Forecaster(Predictor):
     @property
     def device(self) -> torch.device:
         """Where predictions are made."""
-        wanted = self._accelerator()["accelerator"]
-        if wanted in ("gpu", "cuda") and torch.cuda.is_available():
-            return torch.device("cuda")
-        if wanted in ("gpu", "mps") and torch.backends.mps.is_available():
-            return torch.device("mps")
-        return torch.device("cpu")
+        return device_of(self.accelerator)
 
     def save(self, path: str | Path) -> Path:
         """Write the fitted forecaster as a folder of YAML, JSON and safetensors; whole or not at all."""
@@ -243,10 +276,10 @@ class Forecaster(Predictor):
         allow : iterable of type
             Network, loss or scaler classes of one's own that the saved model may name.
         """
-        saved = artifact.load(Path(path))
+        saved, allow = artifact.load(Path(path)), tuple(allow)
         parameters = dict(saved.parameters)
-        try:
-            parameters["columns"] = Columns(**parameters["columns"])
+        with artifact.refusing(Path(path), kind="forecaster"):
+            columns = parameters["columns"] = Columns(**parameters["columns"])
             training = dict(parameters["training"])
             parameters["training"] = Training(**{**training, "freeze": tuple(training.get("freeze", ()))})
             forecaster = cls(**parameters)
@@ -254,12 +287,9 @@ class Forecaster(Predictor):
             forecaster.context_length_ = saved.fitted["context_length"]
             forecaster.seasonality_ = saved.fitted["seasonality"]
             forecaster.freq_ = saved.fitted["freq"]
-            forecaster.encoding_ = Encoding.from_dict(saved.encoding)
-        except (KeyError, TypeError) as error:
-            raise ArtifactError(f"{str(path)!r} is not a saved forecaster of this package: {error!r}.") from error
-        forecaster.sizes_ = saved.sizes
-        forecaster.model_ = forecaster._built(saved.sizes, parameters["columns"], allow=tuple(allow)).eval()
-        artifact.fill(forecaster.model_, saved.weights)
+            forecaster.encoding_, forecaster.sizes_ = saved.encoding, saved.sizes
+        model = filled(lambda: forecaster._built(saved.sizes, columns, allow=allow), saved.weights, vouched=bool(allow))
+        forecaster.model_ = model.eval()
         forecaster._parameters_, forecaster.panel_ = saved.parameters, saved.panel
         return forecaster
 
@@ -267,19 +297,17 @@ class Forecaster(Predictor):
         """Return forecasts (N, H, C, 1 + Q), PREDICTION_BATCH origins at a time."""
         latest = np.zeros(len(panel.ids), np.int64)
         np.maximum.at(latest, series, ends)
-        self.model_.scaler.check(panel.until(latest))
-        device = self.device
-        windows = Windows(
-            panel, self.encoding_, context_length=self.context_length_, horizon=self.horizon_, device=device
-        )
+        self.model_.scaler.check(panel, latest)
+        device, lengths = self.device, {"context_length": self.context_length_, "horizon": self.horizon_}
+        windows, *origins = prediction_windows(panel, self.encoding_, series, ends, device=device, **lengths)
         model = self.model_.placed(device).eval()
-        parts = []
-        for begin in range(0, len(series), PREDICTION_BATCH):
-            batch = slice(begin, begin + PREDICTION_BATCH)
-            inputs, _ = windows.batch(*(torch.as_tensor(part[batch], device=device) for part in (series, ends)))
-            parts.append(model.forecast(inputs, levels).cpu().double().numpy())
-        shape = (0, self.horizon_, len(panel.columns.targets), 1 + len(levels))
-        return np.concatenate(parts) if parts else np.zeros(shape)
+        values = np.empty((len(series), self.horizon_, len(panel.columns.targets), 1 + len(levels)))
+        with within_memory(DataError, "Forecast fewer series at a time, or with accelerator=cpu."):
+            for begin in range(0, len(series), PREDICTION_BATCH):
+                batch = slice(begin, begin + PREDICTION_BATCH)
+                inputs, _ = windows.batch(*(part[batch] for part in origins))
+                values[batch] = model.forecast(inputs, levels).cpu().numpy()
+        return values
 
     def _checked(self) -> Training:
         for name in ("horizon", "context_length", "seasonality"):
@@ -311,7 +339,7 @@ class Forecaster(Predictor):
             given, was = getattr(self, name), getattr(self, f"{name}_")
             if given is not None and given != was:
                 raise ConfigError(fixed(name, given, was))
-        for group in ("model", "loss", "scaling"):
+        for group in GROUPS:
             given, was = settings(group, getattr(self, group)), self._parameters_[group]
             if given != was:
                 raise ConfigError(fixed(group, given, was))
@@ -342,34 +370,44 @@ class Forecaster(Predictor):
         logger: Logger | None,
     ) -> Trained:
         """Build a model and train it; steps after `held_back` are looked at for early stopping alone."""
-        from forecast import module  # lightning takes seconds to import, and prediction does not need it
-        from forecast.checkpoint import Checkpoints, fingerprint
-        from forecast.progress import ProgressBar
+        refuse_known_bad()
+        from forecast.training.fitting import checkpoints_for, trainers_for  # lightning takes seconds to import
+        from forecast.training.loop import train
 
         span = panel if held_back is None else panel.until(held_back)
         self.encoding_ = self._encoding(span, start)
-        callbacks: list[Any] = [module.TrainingLog()]
-        if self.progress:
-            callbacks.append(ProgressBar(f"training {self._name()}"))
-        if folder is not None and training.checkpoint_every:
-            # A checkpoint at a step that is validated too is written after its validation.
-            every = -(-training.checkpoint_every // training.check_every) * training.check_every
-            known = fingerprint(self._about(training, start), panel, None if start is None else start.model)
-            callbacks.append(Checkpoints(folder, known, every=every))
-        trainer = module.trainer_for(
+        trainers = trainers_for(
             training,
-            self._accelerator(),
+            accelerator_of(self.accelerator),
+            shown=f"training {name_of(self.model)}" if self.progress else None,
             validates=held_back is not None,
-            callbacks=callbacks,
-            logger=logger,
             folder=folder,
+            logger=logger,
         )
-        device = trainer.strategy.root_device
-        cut = {"context_length": self.context_length_, "horizon": self.horizon, "device": device}
-        windows = Windows(span, self.encoding_, **cut)  # type: ignore[arg-type]
-        draws = TrainingWindows(windows, batch_size=training.batch_size, seed=self.seed, steps=training.steps)
-        loss = build("loss", self.loss)
-        self.sizes_ = windows.sizes(season=self.seasonality_, outputs=loss.outputs)
+        device = trainers().strategy.root_device
+
+        def cut(part: Panel) -> Windows:
+            lengths = {"context_length": self.context_length_, "horizon": self.horizon}
+            return Windows(part, self.encoding_, device=device, **lengths)
+
+        draws = TrainingWindows(cut(span), batch_size=training.batch_size, seed=self.seed, steps=training.steps)
+        self._settle_model(draws.windows, panel, span, start)
+        known = [*about(self.get_params(deep=False), training), self.horizon, self.context_length_, self.seasonality_]
+        trained = train(
+            self.model_.placed(device),
+            draws,
+            training,
+            trainers=trainers,
+            seed=self.seed,
+            validation=None if held_back is None else HeldBack(cut(panel), held_back),
+            checkpoints=checkpoints_for(training, known, panel, start, folder=folder),
+        )
+        self.model_.cpu()
+        return trained
+
+    def _settle_model(self, windows: Windows, panel: Panel, span: Panel, start: Start | None) -> None:
+        """Make the model for these windows, with what it starts from."""
+        self.sizes_ = windows.sizes(season=self.seasonality_, outputs=build("loss", self.loss).outputs)
         if start is not None:  # more categories make no wider embedding
             self.sizes_ = replace(self.sizes_, embeddings=start.sizes.widths)
         self.model_ = self._built(self.sizes_, panel.columns)
@@ -378,14 +416,6 @@ class Forecaster(Predictor):
         self.model_.scaler.check(panel)
         if start is None or start.update:
             self.model_.scaler.fit(span, self.encoding_.numbers_of(span.ids))
-        validation = None if held_back is None else windows_after(Windows(panel, self.encoding_, **cut), held_back)  # type: ignore[arg-type]
-        self.model_.placed(device)
-        trained = module.train(self.model_, draws, training, trainer=trainer, seed=self.seed, validation=validation)
-        if isinstance(self.model_.loss, PointLoss):
-            batches = [draws.draw(-1 - number) for number in range(CALIBRATION_BATCHES)]
-            self.model_.calibrate(*joined(batches))
-        self.model_.cpu()
-        return trained
 
     def _encoding(self, span: Panel, start: Start | None) -> Encoding:
         if start is None:
@@ -393,37 +423,3 @@ class Forecaster(Predictor):
         if start.update:
             return start.encoding.extended(Encoding.fit(span))
         return start.encoding
-
-    def _accelerator(self) -> dict[str, Any]:
-        """Return arguments of the trainer; auto means a CUDA device where there is one, else the CPU."""
-        given = self.accelerator if isinstance(self.accelerator, dict) else read("accelerator", self.accelerator)
-        if given.get("accelerator", "auto") == "auto":
-            return {**given, "accelerator": "cuda" if torch.cuda.is_available() else "cpu"}
-        return given
-
-    def _name(self) -> str:
-        """Return the name of the model's file, or that of its class."""
-        if isinstance(self.model, str):
-            return self.model
-        own = settings("model", self.model)
-        return next((name for name in names("model") if read("model", name) == own), own[TARGET].rpartition(".")[2])
-
-    def _plain_parameters(self, columns: Columns) -> dict[str, Any]:
-        """Return the parameters as plain values, for YAML."""
-        parameters = self.get_params(deep=False)
-        for group in ("model", "loss", "scaling"):
-            parameters[group] = settings(group, parameters[group])
-        training = (self.training or Training()).get_params()
-        parameters["columns"] = columns.as_dict()
-        if not isinstance(training["optimizer"], str):
-            training["optimizer"] = settings("optimizer", training["optimizer"])
-        parameters["training"] = training
-        return parameters
-
-    def _about(self, training: Training, start: Start | None) -> list[object]:
-        """Return every setting that moves a weight, for the fingerprint of a checkpoint."""
-        settings_ = {group: settings(group, getattr(self, group)) for group in ("model", "loss", "scaling")}
-        training_ = {**training.get_params(), "optimizer": settings("optimizer", training.optimizer)}
-        lengths = (self.horizon, self.context_length_, self.seasonality_)
-        about = [training_, settings_, self._accelerator(), *lengths, self.seed]
-        return about if start is None else [*about, start.encoding, start.update]

@@ -64,7 +64,8 @@ def forecast_frame(
     """
     horizon, targets = values.shape[1], panel.columns.targets
     origin, channel = told(values)
-    flat = values[origin, :, channel].reshape(len(origin) * horizon, values.shape[3])
+    whole = values[:, :, 0] if len(targets) == 1 and len(origin) == len(values) else values[origin, :, channel]
+    flat = whole.reshape(len(origin) * horizon, values.shape[3])
     number = np.repeat(series[origin], horizon)
     stamps = panel.stamps(number, (ends[origin][:, None] + np.arange(horizon)).reshape(-1))
     columns = [FORECAST, *level_names(levels)]
@@ -81,7 +82,10 @@ def forecast_frame(
 
 def told(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return origin and target (M,) of every forecast in values (N, H, C, 1 + Q) that is not NaN throughout."""
-    origin, channel = np.nonzero(~np.isnan(values).all(axis=(1, 3)))
+    empty = np.isnan(values[:, 0, :, 0])  # (N, C): what is NaN throughout is so in its first cell
+    if empty.any():
+        empty = np.isnan(values).all(axis=(1, 3))
+    origin, channel = np.nonzero(~empty)
     return origin, channel
 
 

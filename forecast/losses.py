@@ -131,7 +131,7 @@ class PointLoss(Loss):
         """Return the point plus the errors' quantiles: (B, H, C, Q)."""
         self._refuse_uncovered(levels, f"the levels {self.grid[0]} to {self.grid[-1]} of errors", "Choose")
         grid = torch.tensor(self.grid, dtype=raw.dtype, device=raw.device)
-        wanted = torch.tensor(levels, dtype=raw.dtype, device=raw.device).expand(*self.errors.shape[:-1], -1)
+        wanted = torch.tensor(levels, dtype=raw.dtype, device=raw.device)
         return raw[..., :1] + _interpolated(self.errors.to(raw), grid, wanted)
 
 
@@ -215,7 +215,9 @@ class Quantile(Loss):
         """Interpolate between trained levels: (B, H, C, Q)."""
         trained = f"the trained levels {self.levels[0]:g} to {self.levels[-1]:g}"
         self._refuse_uncovered(levels, trained, "Train with it: loss.levels=[...], or choose")
-        wanted = torch.tensor(levels, dtype=raw.dtype, device=raw.device).expand(*raw.shape[:-1], -1)
+        if tuple(levels) == self.levels:
+            return self.all_levels(raw)
+        wanted = torch.tensor(levels, dtype=raw.dtype, device=raw.device)
         return _interpolated(self.all_levels(raw), self.trained.to(raw.dtype), wanted)
 
 
@@ -274,10 +276,15 @@ def _positive(raw: Tensor) -> Tensor:
 
 
 def _interpolated(values: Tensor, grid: Tensor, wanted: Tensor) -> Tensor:
-    """Return `values` (..., K) at levels `grid` (K,) read at `wanted` (..., Q), straight lines between."""
+    """Return `values` (..., K) at levels `grid` (K,) read at `wanted`, straight lines between: (..., Q).
+
+    `wanted` is (..., Q), or (Q,) where all read the same.
+    """
     if len(grid) == 1:
-        return values.expand(wanted.shape)
+        return values.expand(*values.shape[:-1], wanted.shape[-1])
     right = torch.searchsorted(grid, wanted.contiguous() - 1e-6).clamp(1, len(grid) - 1)
     low, high = grid[right - 1], grid[right]
     share = ((wanted - low) / (high - low)).clamp(0, 1)
+    if wanted.ndim == 1:
+        return torch.lerp(values[..., right - 1], values[..., right], share)
     return torch.lerp(values.gather(-1, right - 1), values.gather(-1, right), share)

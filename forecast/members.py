@@ -25,6 +25,7 @@ import torch
 from forecast.data.panel import Panel
 from forecast.errors import TrainingError
 from forecast.forecaster import Forecaster
+from forecast.parameters import name_of
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
@@ -36,7 +37,7 @@ Options = dict[str, Any]  # keyword arguments of `Forecaster.fit`
 
 def label(number: int, member: Forecaster) -> str:
     """Return what messages call a member."""
-    return f"member {number} ({member._name()}, seed {member.seed})"
+    return f"member {number} ({name_of(member.model)}, seed {member.seed})"
 
 
 @contextlib.contextmanager

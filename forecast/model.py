@@ -37,7 +37,8 @@ class Model(nn.Module):
         """Move to a device, in place; where it has no float64 (mps), statistics of the scaler become float32."""
         if device.type == "mps":
             self.scaler.float()
-        self.to(device)
+        if any(weights.device != device for weights in self.parameters()):  # `to` takes its time over nothing, too
+            self.to(device)
         return self
 
     def take_over(self, other: Model) -> None:
@@ -88,11 +89,17 @@ class Model(nn.Module):
 
     def training_loss(self, inputs: Inputs, outcome: Outcome) -> Tensor:
         """Return the mean loss of a batch, a scalar."""
-        scaled, affine = self.scaler(inputs)
-        outcome = self.scaler.outcome(outcome)
-        teacher = _scaled(outcome, affine) if getattr(self.network, "reads_teacher", False) else None
-        raw = self.network(scaled, teacher, self.loss.scaled_point)
+        raw, outcome, scaled, affine = self._learning(inputs, outcome)
         return self.loss(raw, outcome, scaled, affine)
+
+    @torch.no_grad()
+    def judged(self, inputs: Inputs, outcome: Outcome) -> tuple[Tensor, Tensor]:
+        """Return of each window whether its loss is finite, and its largest scaled value: (B,) each."""
+        raw, outcome, scaled, affine = self._learning(inputs, outcome)
+        truth = _scaled(outcome, affine).target
+        losses = self.loss.stepwise(raw, truth.to(raw.dtype)).masked_fill(outcome.observed == 0, 0.0)
+        sizes = torch.cat([scaled.target, truth], dim=1).abs().nan_to_num(float("inf"), float("inf"))
+        return losses.flatten(1).isfinite().all(dim=1), sizes.flatten(1).amax(dim=1)
 
     @torch.inference_mode()
     def forecast(self, inputs: Inputs, levels: Sequence[float]) -> Tensor:
@@ -106,6 +113,13 @@ class Model(nn.Module):
         """Let the loss learn the spread of errors from windows."""
         raw, affine = self(inputs)
         self.loss.calibrate(raw, self.scaler.outcome(outcome), affine)
+
+    def _learning(self, inputs: Inputs, outcome: Outcome) -> tuple[Tensor, Outcome, Inputs, Affine]:
+        """Return raw outputs, the outcome on the axis of the affine map, the scaled inputs, and the map."""
+        scaled, affine = self.scaler(inputs)
+        outcome = self.scaler.outcome(outcome)
+        teacher = _scaled(outcome, affine) if getattr(self.network, "reads_teacher", False) else None
+        return self.network(scaled, teacher, self.loss.scaled_point), outcome, scaled, affine
 
 
 def _scaled(outcome: Outcome, affine: Affine) -> Outcome:

@@ -6,7 +6,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from forecast.data.columns import Columns
 from forecast.data.encoding import Encoding
+from forecast.data.laying import laid, observed
 from forecast.data.panel import Panel
 from forecast.data.windows import refuse_missing_known
 from forecast.errors import ConfigError, DataError, named
@@ -146,7 +147,8 @@ class Predictor(BaseEstimator, ABC):
         Raises
         ------
         ValueError
-            If no target of an origin is observed in its context, or a known covariate is missing after it.
+            If no target of an origin is observed in its context, a known covariate is missing after it, or a forecast
+            is not finite.
         """
         fitted = self.panel_.columns
         self._refuse_other_panel(panel)
@@ -160,7 +162,9 @@ class Predictor(BaseEstimator, ABC):
             )
         refuse_missing_known(panel, series, ends, horizon=self.horizon_)
         values = self._values(panel, series, ends, levels)
-        values[np.broadcast_to(~seen[:, None, :, None], values.shape)] = np.nan
+        if not seen.all():
+            values[np.broadcast_to(~seen[:, None, :, None], values.shape)] = np.nan
+        _refuse_not_finite(values, seen, panel.ids[series])
         raised = raised_to_minima(values, fitted)
         below = values < raised
         if below.any():
@@ -188,8 +192,8 @@ class Predictor(BaseEstimator, ABC):
     ) -> Panel:
         """Return a table on its grid, under the roles given or those of `columns`, each series with an observation."""
         if isinstance(frame, Panel):
-            return _with_observations(frame)
-        return _with_observations(laid(frame, columns or self.columns, freq=freq, future=future))
+            return observed(frame)
+        return laid(frame, columns or self.columns, freq=freq, future=future)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "panel_")  # set last: a fit that failed or was stopped has none
@@ -232,32 +236,16 @@ class Predictor(BaseEstimator, ABC):
             )  # fmt: skip
 
 
-def laid(
-    table: pd.DataFrame | pd.Series,
-    columns: Columns | None,
-    *,
-    freq: str | None,
-    future: pd.DataFrame | None = None,
-) -> Panel:
-    """Return a table on its grid; tell of the steps that have no row."""
-    panel = Panel.from_frame(table, columns, freq=freq, future=future)
-    if panel.absent:
-        log.warning(
-            "%d of %d steps of the time grid (freq %s) have no row; they count as unobserved.",
-            panel.absent, len(panel.target), panel.freq.name,
-        )  # fmt: skip
-    return panel
-
-
-def _with_observations(panel: Panel) -> Panel:
-    """Return the panel, each of whose series has an observation."""
-    every: Any = np.arange(len(panel.ids))
-    observed = panel.observed(every, np.zeros_like(every), panel.lengths)
-    if not observed.all():
-        empty = panel.ids[~observed]
-        columns = " or ".join(map(repr, panel.columns.targets))
+def _refuse_not_finite(values: np.ndarray, seen: np.ndarray, ids: pd.Index) -> None:
+    """Refuse forecasts (N, H, C, 1 + Q) of observed targets (N, C) of series (N,) that are NaN or infinite."""
+    finite = np.isfinite(values)
+    if finite.all():
+        return
+    bad = ~finite & seen[:, None, :, None]
+    if bad.any():
+        row, step = np.argwhere(bad)[0][:2]
         raise DataError(
-            f"series {named(empty[0])} has no observed value in column {columns} ({len(empty)} such series). "
-            "Leave them out."
+            f"the forecast of series {named(ids[row])} is {values[row][bad[row]][0]} at step {step + 1} of the horizon "
+            f"({ids[bad.any(axis=(1, 2, 3))].nunique()} such series): its values are more than scaling and network can "
+            "carry. Give them in another unit, train with another scaling (scaling=window), or leave it out."
         )
-    return panel

@@ -68,9 +68,12 @@ class Scaler(nn.Module):
             likelihood = [float(boxcox_llf(exponent, values)) for exponent in exponents]
             self.exponent[channel] = float(exponents[int(np.argmax(likelihood))])
 
-    def check(self, panel: Panel) -> None:
-        """Refuse what the transform is not defined for."""
-        if self.transform == "none" or not (panel.target <= 0).any():
+    def check(self, panel: Panel, ends: np.ndarray | None = None) -> None:
+        """Refuse what the transform is not defined for, in the first `ends` (n,) steps of each series or in all."""
+        if self.transform == "none":
+            return
+        panel = panel if ends is None else panel.until(ends)
+        if not (panel.target <= 0).any():
             return
         step, channel = np.argwhere(panel.target <= 0)[0]
         series = int(np.searchsorted(panel.offsets, step, side="right")) - 1

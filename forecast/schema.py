@@ -6,10 +6,11 @@ from dataclasses import dataclass, field, fields, make_dataclass
 from typing import Any, get_type_hints
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING
+from omegaconf import MISSING, OmegaConf
 
 from forecast.data.columns import Columns
-from forecast.training import Training
+from forecast.run_folder import unused
+from forecast.training.settings import Training
 
 # What a table means stands beside its path; the roles of its columns are a group of their own.
 MEANING = ("joint", "calendar", "holidays", "minimum", "unit")
@@ -30,6 +31,15 @@ class Made:
 
 
 @dataclass
+class Csv:
+    """How a CSV file is written: characters, or their names (comma, semicolon, tab, point); none is guessed."""
+
+    separator: str = ","
+    decimal: str = "."
+    encoding: str = "utf-8"
+
+
+@dataclass
 class Data:
     """A table and what is known about it.
 
@@ -40,6 +50,7 @@ class Data:
 
     name: str = "table"
     path: str | None = None
+    csv: Csv = field(default_factory=Csv)
     ships: str | None = None
     made: Made | None = None
     columns: Any = field(default_factory=Roles)
@@ -141,10 +152,11 @@ class BacktestJob(Learning):
 class NewData:
     """The table to forecast from; its columns are those of the training.
 
-    ``future`` is a table of known covariates, or one for each scenario by its name.
+    ``future`` is a table of known covariates, or one for each scenario by its name. ``csv`` is how both are written.
     """
 
     path: str | None = None
+    csv: Csv = field(default_factory=Csv)
     future: Any = None
 
 
@@ -162,7 +174,8 @@ JOBS = {"train": TrainJob, "predict": PredictJob, "backtest": BacktestJob}
 
 
 def register() -> None:
-    """Make the types known to Hydra, under the names that the jobs' configs begin with."""
+    """Make the types known to Hydra, under the names that the jobs' configs begin with, and how folders are named."""
     store = ConfigStore.instance()
     for name, job in JOBS.items():
         store.store(name=f"{name}_types", node=job)
+    OmegaConf.register_new_resolver("unused", unused, use_cache=True, replace=True)

@@ -21,13 +21,17 @@ def is_sweep() -> bool:
     return HydraConfig.get().mode is RunMode.MULTIRUN
 
 
+def run_folder() -> Path:
+    """Return the folder of the job that runs."""
+    return Path(HydraConfig.get().runtime.output_dir)
+
+
 def note_failure(message: str) -> None:
     """Tell why the run of a sweep failed; the other runs go on."""
     from forecast.files import write_whole
 
-    hydra = HydraConfig.get()
-    print(f"forecast: run {hydra.job.num} failed: {message}", file=sys.stderr)
-    write_whole(Path(hydra.runtime.output_dir) / FAILED, message)
+    print(f"forecast: run {HydraConfig.get().job.num} failed: {message}", file=sys.stderr)
+    write_whole(run_folder() / FAILED, message)
 
 
 class Summary(Callback):
@@ -66,9 +70,9 @@ class Summary(Callback):
 
 
 def _settings(folder: Path) -> list[str]:
-    import yaml
+    from forecast.documents import read_yaml
 
-    return list(yaml.safe_load((folder / ".hydra" / "overrides.yaml").read_text(encoding="utf-8")))
+    return list(read_yaml(folder / ".hydra" / "overrides.yaml"))
 
 
 def _score(path: Path) -> tuple[str, str, str]:

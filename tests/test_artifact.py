@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import errno
 import hashlib
 import json
 import os
@@ -19,10 +20,11 @@ import yaml
 from frames import made_frame, made_roles
 from safetensors.numpy import load_file
 
-from forecast import Columns, Forecaster, Training, artifact
+from forecast import Columns, Forecaster, Training
 from forecast.config import names
 from forecast.ensemble import load
-from forecast.errors import ArtifactError, ConfigError
+from forecast.errors import ArtifactError, ConfigError, WriteError
+from forecast.saved import artifact
 
 FILES = ("forecaster.yaml", "encoding.json", "weights.safetensors", "panel.json", "panel.safetensors")
 KEPT = Path(__file__).parent / "artifacts"
@@ -75,7 +77,7 @@ def test_what_an_older_version_saved_forecasts_as_it_did(folder: str, tmp_path: 
 
 
 def test_an_artifact_of_every_format_is_kept() -> None:
-    kept = {yaml.safe_load(path.read_text())["format"] for path in KEPT.glob("*/forecaster.yaml")}
+    kept = {yaml.safe_load(path.read_text(encoding="utf-8"))["format"] for path in KEPT.glob("*/forecaster.yaml")}
     assert kept == set(range(artifact.OLDEST, artifact.FORMAT + 1))
 
 
@@ -174,7 +176,7 @@ def test_only_yaml_json_and_safetensors_are_written(saved: Path) -> None:
         if path.suffix == ".safetensors":
             load_file(path)
         else:
-            yaml.safe_load(path.read_text())  # JSON is YAML
+            yaml.safe_load(path.read_text(encoding="utf-8"))  # JSON is YAML
 
 
 @pytest.mark.parametrize("name", [*FILES, "checksums.json"])
@@ -182,7 +184,7 @@ def test_damage_is_found_and_named(saved: Path, name: str) -> None:
     content = bytearray((saved / name).read_bytes())
     content[len(content) // 2] ^= 1
     (saved / name).write_bytes(content)
-    with pytest.raises(ArtifactError, match="damaged|not whole"):
+    with pytest.raises(ArtifactError, match="damaged|not whole|no JSON|names no format"):
         Forecaster.load(saved)
 
 
@@ -197,15 +199,15 @@ def test_a_folder_without_a_forecaster_is_refused(tmp_path: Path, fitted: Foreca
     for folder in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(FileNotFoundError, match=r"no saved forecaster.*forecaster\.yaml is missing"):
             Forecaster.load(folder)
-    (tmp_path / "thesis.txt").write_text("irreplaceable")
+    (tmp_path / "thesis.txt").write_text("irreplaceable", encoding="utf-8")
     with pytest.raises(ArtifactError, match="is no saved forecaster. Choose another folder"):
         fitted.save(tmp_path)
-    assert (tmp_path / "thesis.txt").read_text() == "irreplaceable"
+    assert (tmp_path / "thesis.txt").read_text(encoding="utf-8") == "irreplaceable"
 
 
 def test_a_newer_format_says_so_whatever_else_it_holds(saved: Path) -> None:
     _forge(saved, format=3)
-    with pytest.raises(ArtifactError, match="format 3.*reads 1 to 2.*Upgrade"):
+    with pytest.raises(ArtifactError, match="format 3.*reads 1 to 2.*pip install --upgrade recurrent-forecast"):
         Forecaster.load(saved)
     (saved / "encoding.json").unlink()
     with pytest.raises(ArtifactError, match="format 3"):
@@ -225,7 +227,7 @@ def test_a_newer_format_says_so_whatever_else_it_holds(saved: Path) -> None:
     ],
 )
 def test_foreign_settings_are_refused(saved: Path, head: str) -> None:
-    (saved / "forecaster.yaml").write_text(head)
+    (saved / "forecaster.yaml").write_text(head, encoding="utf-8")
     _sign(saved)
     with pytest.raises(ArtifactError):
         Forecaster.load(saved)
@@ -239,7 +241,7 @@ def test_foreign_settings_are_refused(saved: Path, head: str) -> None:
         "builtins.eval",
         "torch.nn.Linear",
         "subprocess.Popen",
-        "forecast.artifact.save",
+        "forecast.saved.artifact.save",
         "forecast.networks.recurrent.nn.Linear",
         "forecast.networks.recurrent.initialise",
         "forecast.losses_of_mine.Loss",
@@ -252,7 +254,7 @@ def test_foreign_settings_are_refused(saved: Path, head: str) -> None:
 def test_a_hostile_class_is_refused_and_nothing_runs(
     saved: Path, group: str, target: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    head = yaml.safe_load((saved / "forecaster.yaml").read_text())
+    head = yaml.safe_load((saved / "forecaster.yaml").read_text(encoding="utf-8"))
     parameters = head["parameters"]
     parameters[group] = {"_target_": target, "command": "touch hacked", "args": ["touch", "hacked"]}
     _forge(saved, parameters=parameters)
@@ -265,14 +267,14 @@ def test_a_hostile_class_is_refused_and_nothing_runs(
 
 
 def test_settings_that_are_no_parameters_are_refused(saved: Path) -> None:
-    head = yaml.safe_load((saved / "forecaster.yaml").read_text())
+    head = yaml.safe_load((saved / "forecaster.yaml").read_text(encoding="utf-8"))
     _forge(saved, parameters={**head["parameters"], "callbacks": ["os.system"]})
     with pytest.raises(ArtifactError, match="callbacks"):
         Forecaster.load(saved)
 
 
 def test_weights_of_another_network_are_refused(saved: Path) -> None:
-    head = yaml.safe_load((saved / "forecaster.yaml").read_text())
+    head = yaml.safe_load((saved / "forecaster.yaml").read_text(encoding="utf-8"))
     head["parameters"]["model"]["hidden_size"] = 8
     _forge(saved, parameters=head["parameters"])
     with pytest.raises(ArtifactError, match="weights do not fit"):
@@ -286,22 +288,21 @@ def test_saving_over_a_forecaster_is_whole_or_not_at_all(
     other = _fitted("lstm")
     writes = []
 
-    def write(path: Path, content: bytes) -> int:
-        writes.append(path)
+    def sync(handle: int) -> None:
+        writes.append(handle)
         if len(writes) == {"first write": 1, "third write": 3, "move": 0}[fails]:
-            raise OSError("disk full")
-        return original(path, content)
+            raise OSError(errno.ENOSPC, "disk full")
 
     def move(path: Path, target: Path) -> Path:
         if Path(target) == saved and path.name.endswith(".part"):
-            raise OSError("disk full")
+            raise OSError(errno.ENOSPC, "disk full")
         return original_move(path, target)
 
-    original, original_move = Path.write_bytes, Path.rename
-    monkeypatch.setattr(Path, "write_bytes", write)
+    original_move = Path.rename
+    monkeypatch.setattr(os, "fsync", sync)
     if fails == "move":
         monkeypatch.setattr(Path, "rename", move)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(WriteError, match="cannot write '.*model': there is no room left on the disk.*before is whole"):
         other.save(saved)
     monkeypatch.undo()
     assert [path.name for path in saved.parent.iterdir()] == ["model"]
@@ -312,16 +313,20 @@ def test_saving_over_a_forecaster_is_whole_or_not_at_all(
 
 
 def test_saving_over_a_folder_with_other_files_is_refused(saved: Path, fitted: Forecaster) -> None:
-    (saved / "notes.txt").write_text("mine")
+    (saved / "notes.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(ArtifactError, match="holds 'notes.txt' beside the saved forecaster"):
         fitted.save(saved)
-    assert (saved / "notes.txt").read_text() == "mine"
+    assert (saved / "notes.txt").read_text(encoding="utf-8") == "mine"
 
 
-def test_what_a_killed_save_left_is_named(saved: Path) -> None:
-    saved.rename(saved.with_name(".model.123.old"))
-    with pytest.raises(FileNotFoundError, match="left the older one as '.*[.]model[.]123[.]old': rename it to 'model'"):
-        Forecaster.load(saved)
+def test_what_a_killed_save_left_is_read_and_gone_with_the_next(
+    saved: Path, fitted: Forecaster, caplog: pytest.LogCaptureFixture
+) -> None:
+    saved.rename(saved.with_name(".model.0123abcd.old"))  # as between the two moves of a save
+    pd.testing.assert_frame_equal(load(saved).predict(), fitted.predict(), check_exact=True)
+    assert "a save to" in caplog.text and "was killed" in caplog.text
+    fitted.save(saved)
+    assert [path.name for path in saved.parent.iterdir()] == ["model"]
 
 
 def test_a_moved_folder_still_loads(saved: Path, fitted: Forecaster, tmp_path: Path) -> None:
@@ -347,14 +352,14 @@ def _fitted(model: str = "gru", frame: pd.DataFrame | None = None, **settings: A
 
 def _forge(folder: Path, **changes: Any) -> None:
     """Change the settings and make the checksums fit, as an attacker would."""
-    head = yaml.safe_load((folder / "forecaster.yaml").read_text())
-    (folder / "forecaster.yaml").write_text(yaml.safe_dump({**head, **changes}))
+    head = yaml.safe_load((folder / "forecaster.yaml").read_text(encoding="utf-8"))
+    (folder / "forecaster.yaml").write_text(yaml.safe_dump({**head, **changes}), encoding="utf-8")
     _sign(folder)
 
 
 def _sign(folder: Path) -> None:
     sums = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES}
-    (folder / "checksums.json").write_text(json.dumps(sums))
+    (folder / "checksums.json").write_text(json.dumps(sums), encoding="utf-8")
 
 
 def _refuse_to_run(*args: Any, **kwargs: Any) -> None:

@@ -15,12 +15,13 @@ from predictors import Fits, Last
 
 import forecast
 from forecast import Columns, Forecaster, Panel, Training, backtest
-from forecast.data.windows import split_ends
+from forecast.data.splits import split_ends
 from forecast.ensemble import Ensemble
 from forecast.errors import ConfigError, DataError
-from forecast.evaluation.backtest import check_baselines, evaluate
+from forecast.evaluation.backtest import evaluate
 from forecast.evaluation.baselines import BASELINES
 from forecast.evaluation.metrics import mase_scale
+from forecast.evaluation.plan import check_baselines
 from forecast.evaluation.tables import Backtest
 from forecast.losses import Quantile
 
@@ -154,7 +155,7 @@ def test_an_interrupted_backtest_goes_on_from_its_checkpoints(
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(Forecaster, "predict_origins", stopped)
         backtest(forecaster, frame, **plan)
-    assert all((tmp_path / f"fold-{fold}" / "last.ckpt").is_file() for fold in (1, 2))
+    assert all((tmp_path / f"fold-{fold}" / "last.safetensors").is_file() for fold in (1, 2))
     with caplog.at_level(logging.INFO, "forecast"):
         found = backtest(forecaster, frame, **plan)
     assert caplog.text.count("training goes on from step 6 of 6") == 2
@@ -339,6 +340,21 @@ def test_folds_before_which_nothing_was_observed_are_refused() -> None:
     frame.loc[frame.groupby("unique_id").cumcount() < 24, "y"] = np.nan
     with pytest.raises(DataError, match="a value observed among them. At most 2 fit"):
         backtest(Last(), frame, folds=4)
+
+
+def test_a_baseline_whose_forecast_is_not_finite_is_left_out_and_told_of(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    predict = BASELINES["drift"].predict
+
+    def overflowing(method: Any, histories: Any) -> Any:
+        point, spread = predict(method, histories)
+        return type(predict(method, histories))(np.where(point > 15, np.inf, point), spread)
+
+    monkeypatch.setattr(BASELINES["drift"], "predict", overflowing)
+    scored = backtest(_forecaster(), made_frame(), folds=2, refit=True, baselines=["naive", "drift"])
+    assert scored.scores["model"].tolist() == ["rnn", "naive"]
+    assert "baseline drift is left out: its forecast of series 's1' is not finite (1 such windows)" in caplog.text
 
 
 def test_an_unknown_baseline_is_refused_with_the_nearest() -> None:

@@ -48,6 +48,7 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> dict:
         ("train training.stepz=3", "there is no setting 'training.stepz'. Choose one of: training.steps, "),
         ("train model.hidden=3", "there is no setting 'model.hidden'. Choose one of: model.hidden_size, "),
         ("train data.columns.targt=x", "Choose one of: data.columns.target, "),
+        ("train data=[[a]]", "these words make no settings"),
         ("train horizon=soon", "horizon is of kind integer, got 'soon'."),
         ("train training.steps=2.5", "training.steps is of kind integer, got '2.5'."),
         ("train final=maybe", "final is of kind bool, got 'maybe'."),
@@ -125,12 +126,12 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> dict:
 def test_what_makes_no_sense_ends_in_one_message(
     line: str, told: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "empty.csv").write_text("unique_id,ds,y\n")
+    (tmp_path / "empty.csv").write_text("unique_id,ds,y\n", encoding="utf-8")
     made_frame().assign(note="warm").rename(columns={"y": "price"}).to_csv("my.csv", index=False)
     for run in ("half", "back"):
         (tmp_path / run / ".hydra").mkdir(parents=True)
-        (tmp_path / run / ".hydra" / "overrides.yaml").write_text("[]")
-    (tmp_path / "back" / ".hydra" / "hydra.yaml").write_text("hydra: {job: {config_name: backtest}}")
+        (tmp_path / run / ".hydra" / "overrides.yaml").write_text("[]", encoding="utf-8")
+    (tmp_path / "back" / ".hydra" / "hydra.yaml").write_text("hydra: {job: {config_name: backtest}}", encoding="utf-8")
     assert forecast(*line.split()) == 2
     written = capfd.readouterr().err
     assert written.startswith("forecast: ") and written.count("forecast: ") == 1

@@ -161,7 +161,7 @@ def test_an_experiment_changes_any_setting(tmp_path: Path) -> None:
     shutil.copytree(conf_folder(), tmp_path / "conf")
     written = {"defaults": [{"override /model": "lstm"}], "horizon": 5, "training": {"steps": 7}, "seed": 9}
     (tmp_path / "conf" / "experiment" / "mine.yaml").write_text(
-        "# @package _global_\n" + yaml.safe_dump(written, sort_keys=False)
+        "# @package _global_\n" + yaml.safe_dump(written, sort_keys=False), encoding="utf-8"
     )
     settings = _composed("experiment=mine", folder=tmp_path / "conf")
     assert (settings["horizon"], settings["training"]["steps"], settings["seed"]) == (5, 7, 9)

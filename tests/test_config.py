@@ -73,7 +73,7 @@ def test_every_accelerator_names_what_the_trainer_takes(name: str) -> None:
 def test_names_are_the_files_of_the_folder(group: str) -> None:
     files = sorted(Path(conf_folder() / group).glob("*.yaml"))
     assert names(group) == [path.stem for path in files] and files
-    assert all(isinstance(yaml.safe_load(path.read_text()), dict) for path in files)
+    assert all(isinstance(yaml.safe_load(path.read_text(encoding="utf-8")), dict) for path in files)
 
 
 @pytest.mark.parametrize("name", ["gruu", "../loss/mae", "", None, 3])

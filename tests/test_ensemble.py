@@ -328,7 +328,7 @@ def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any], messa
 def test_an_error_names_its_member_and_leaves_nothing_fitted() -> None:
     wild = Training(steps=5, learning_rate=1e30, gradient_clip=0, schedule="constant")
     ensemble = Ensemble([_member(), _member("lstm", seed=4, training=wild, loss="mse")])
-    with pytest.raises(TrainingError, match=r"^member 1 \(lstm, seed 4\): the loss is not finite from step"):
+    with pytest.raises(TrainingError, match=r"^member 1 \(lstm, seed 4\): the loss is not finite at step"):
         ensemble.fit(made_frame())
     with pytest.raises(NotFittedError):
         ensemble.predict()
@@ -336,7 +336,7 @@ def test_an_error_names_its_member_and_leaves_nothing_fitted() -> None:
 
 def test_checkpoints_of_members_lie_apart(tmp_path: Path) -> None:
     Ensemble([_member(), _member("linear")], weights="validation").fit(made_frame(), folder=tmp_path)
-    found = {path.relative_to(tmp_path).parent.as_posix() for path in tmp_path.rglob("*.ckpt")}
+    found = {path.relative_to(tmp_path).parent.as_posix() for path in tmp_path.rglob("*.safetensors")}
     assert found == {"member-0", "member-1", "validation/member-0", "validation/member-1"}
 
 
@@ -512,7 +512,7 @@ def test_saving_is_whole_or_not_at_all(
 
 
 def test_nothing_else_is_replaced(saved: Path, fitted: Ensemble, tmp_path: Path) -> None:
-    (saved / "members" / "1" / "notes.txt").write_text("mine")
+    (saved / "members" / "1" / "notes.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(ArtifactError, match=r"holds 'members/1/notes\.txt' beside the saved ensemble"):
         fitted.save(saved)
     alone = fitted.members_[0].save(tmp_path / "alone")
@@ -520,7 +520,7 @@ def test_nothing_else_is_replaced(saved: Path, fitted: Ensemble, tmp_path: Path)
         fitted.save(alone)
     with pytest.raises(ArtifactError, match="is no saved forecaster"):
         fitted.members_[0].save(saved)
-    assert (saved / "members" / "1" / "notes.txt").read_text() == "mine"
+    assert (saved / "members" / "1" / "notes.txt").read_text(encoding="utf-8") == "mine"
 
 
 # Processes
@@ -543,7 +543,7 @@ def test_several_processes_change_no_bit(
     pd.testing.assert_frame_equal(ensemble.history_, alone.history_, check_exact=True)
     assert caplog.text.count("of 4 is trained.") == 4
     assert capfd.readouterr() == ("", "")
-    assert len(list(tmp_path.glob("member-?/*.ckpt"))) == 4
+    assert len(list(tmp_path.glob("member-?/*.safetensors"))) == 4
     for ours, theirs in zip(ensemble.members_, alone.members_, strict=True):
         assert (ours.progress, repr(ours.model)) == (theirs.progress, repr(theirs.model))
         for file in sorted(path.name for path in ours.save(tmp_path / "ours").iterdir()):
@@ -555,7 +555,7 @@ def test_an_error_in_a_process_names_its_member_and_ends_the_others() -> None:
     wild = Training(steps=5, learning_rate=1e30, gradient_clip=0, schedule="constant")
     members = [_member(steps=10**6), _member("linear", training=wild, loss="mse")]
     began = time.monotonic()
-    with pytest.raises(TrainingError, match=r"^member 1 \(linear, seed 0\): the loss is not finite from step"):
+    with pytest.raises(TrainingError, match=r"^member 1 \(linear, seed 0\): the loss is not finite at step"):
         Ensemble(members, processes=2).fit(made_frame())
     assert time.monotonic() - began < 120
 
@@ -573,13 +573,14 @@ def test_an_interrupt_ends_every_process(tmp_path: Path) -> None:
         "if __name__ == '__main__':\n"
         "    endless = Training(steps=10**7, batch_size=8, checkpoint_every=10)\n"
         "    members = [Forecaster('gru', horizon=3, training=endless, seed=seed) for seed in (0, 1)]\n"
-        "    Ensemble(members, processes=2).fit(made_frame(), folder=__import__('pathlib').Path('made'))\n"
+        "    Ensemble(members, processes=2).fit(made_frame(), folder=__import__('pathlib').Path('made'))\n",
+        encoding="utf-8",
     )
     command = [sys.executable, str(script)]
     run = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True)
     try:
         deadline = time.monotonic() + 240
-        while len(list(tmp_path.glob("made/member-?/*.ckpt"))) < 2:  # both train
+        while len(list(tmp_path.glob("made/member-?/*.safetensors"))) < 2:  # both train
             assert run.poll() is None and time.monotonic() < deadline
             time.sleep(0.2)
         os.killpg(run.pid, signal.SIGINT)
@@ -630,8 +631,8 @@ def _forge(folder: Path, **changes: Any) -> None:
     """Change the settings and make the checksum fit, as an attacker would."""
     from hashlib import sha256
 
-    head = yaml.safe_load((folder / "ensemble.yaml").read_text())
-    (folder / "ensemble.yaml").write_text(yaml.safe_dump({**head, **changes}))
-    sums = json.loads((folder / "checksums.json").read_text())
+    head = yaml.safe_load((folder / "ensemble.yaml").read_text(encoding="utf-8"))
+    (folder / "ensemble.yaml").write_text(yaml.safe_dump({**head, **changes}), encoding="utf-8")
+    sums = json.loads((folder / "checksums.json").read_text(encoding="utf-8"))
     sums["ensemble.yaml"] = sha256((folder / "ensemble.yaml").read_bytes()).hexdigest()
-    (folder / "checksums.json").write_text(json.dumps(sums))
+    (folder / "checksums.json").write_text(json.dumps(sums), encoding="utf-8")

@@ -185,6 +185,18 @@ def test_newer_rows_and_series_never_trained_on_are_forecast(fitted: Forecaster)
     assert (predicted.forecast[predicted.unique_id == "s3"] - level).abs().max() < 5
 
 
+def test_what_lies_before_the_context_does_not_move_a_forecast(fitted: Forecaster) -> None:
+    frame = made_frame()
+    context = frame.groupby("unique_id").tail(6)
+    pd.testing.assert_frame_equal(fitted.predict(frame), fitted.predict(context))
+
+
+def test_no_origins_are_no_forecasts(fitted: Forecaster) -> None:
+    none = np.zeros(0, np.int64)
+    values = fitted.predict_origins(Panel.from_frame(made_frame()), none, none, levels=[0.1, 0.9])
+    assert values.shape == (0, fitted.horizon_, 1, 3)
+
+
 def test_a_history_shorter_than_the_context_is_enough_to_forecast(fitted: Forecaster) -> None:
     assert np.isfinite(fitted.predict(made_frame(rows=2)).forecast).all()
 
@@ -293,7 +305,9 @@ def test_lengths_that_are_no_whole_numbers_are_refused(name: str, value: object)
 def test_series_too_short_to_train_on_are_named_with_what_is_needed() -> None:
     with pytest.raises(DataError, match=r"'s0', has 3 steps.*horizon of 3 needs at least 4"):
         _forecaster().fit(made_frame(rows=3))
-    _forecaster().fit(made_frame(rows=4))
+    _forecaster(context_length=4).fit(made_frame(rows=4))
+    with pytest.raises(DataError, match="context_length=5 is longer than every series: the longest, 's0', has 4 steps"):
+        _forecaster(context_length=5).fit(made_frame(rows=4))
 
 
 def test_a_series_without_any_value_is_refused_by_name(fitted: Forecaster) -> None:
@@ -404,7 +418,7 @@ def test_a_series_unobserved_in_its_last_context_is_refused_by_name() -> None:
 
 def test_a_diverged_training_is_refused_with_its_step() -> None:
     wild = Training(steps=20, learning_rate=1e30, gradient_clip=0, schedule="constant", validation=1, check_every=5)
-    with pytest.raises(TrainingError, match="not finite from step"):
+    with pytest.raises(TrainingError, match="the loss is not finite at step 2 of 20, in 128 of the 128 windows"):
         Forecaster("gru", horizon=3, loss="mse", training=wild, **QUICK).fit(made_frame())
 
 

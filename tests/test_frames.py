@@ -100,18 +100,3 @@ def test_a_file_replaces_the_old_one_and_leaves_nothing_else(tmp_path: Path) -> 
     assert write_whole(path, b"\x00\x01") == path
     assert path.read_bytes() == b"\x00\x01"
     assert os.listdir(path.parent) == ["a.txt"]
-
-
-def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = write_whole(tmp_path / "a.txt", "old")
-
-    def full(self: Path, content: bytes) -> int:
-        with open(self, "wb") as file:
-            file.write(content[:1])
-        raise OSError("no space left on device")
-
-    monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(OSError, match="no space"):
-        write_whole(path, "new")
-    assert path.read_text() == "old"
-    assert os.listdir(tmp_path) == ["a.txt"]

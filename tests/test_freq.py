@@ -156,9 +156,9 @@ def test_absent_steps_do_not_hide_the_frequency() -> None:
 
 def test_fewer_than_half_the_steps_agreeing_is_an_error() -> None:
     stamps = np.datetime64("2024-01-01", "us") + np.cumsum([0, 1, 1, 2, 3, 5, 8]).astype("timedelta64[D]")
-    with pytest.raises(DataError, match="only 2 of 6 time steps are 1 days.*gaps is 'rows'"):
+    with pytest.raises(DataError, match="only 2 of 6 time steps are 1 days.*columns.gaps=rows"):
         _infer(stamps)
-    with pytest.raises(DataError, match="only 2 of 6 time steps(?!.*gaps is 'rows')"):
+    with pytest.raises(DataError, match="only 2 of 6 time steps(?!.*columns.gaps=rows)"):
         _infer(stamps, rows=True)
 
 

@@ -15,7 +15,7 @@ from frames import made_frame
 from forecast import Forecaster, Training
 from forecast.evaluation.backtest import backtest
 from forecast.evaluation.baselines import BASELINES
-from forecast.module import ForecastModule
+from forecast.training.module import ForecastModule
 
 WORDS = ("backtest", *TINY, "data.path=my.csv", "horizon=4", "backtest.folds=3", "hydra.run.dir=run")
 SCORES = {f"metrics{what}.csv" for what in ("", "_by_fold", "_by_step", "_by_series")}
@@ -44,7 +44,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_backtest_leaves_the_promised_files_and_no_model(scored: tuple[Path, str, str]) -> None:
-    checkpoints = {f"checkpoints/fold-{fold}/last.ckpt" for fold in (1, 2, 3)}
+    checkpoints = {f"checkpoints/fold-{fold}/last.safetensors" for fold in (1, 2, 3)}
     assert files_in(scored[0] / "run") == ALWAYS | checkpoints
     assert {path.name for path in scored[0].iterdir()} == {"my.csv", "run"}
 
@@ -68,7 +68,7 @@ def test_a_person_reads_the_plan_each_fold_every_method_and_the_winner(scored: t
 def test_a_backtest_is_the_one_of_the_library(scored: tuple[Path, str, str]) -> None:
     run = scored[0] / "run"
     training = Training(steps=3)
-    settings = json.loads((run / "card.json").read_text())["settings"]
+    settings = json.loads((run / "card.json").read_text(encoding="utf-8"))["settings"]
     forecaster = Forecaster(settings["model"], horizon=4, training=training, accelerator="cpu", progress=False)
     expected = backtest(forecaster, made_frame(), folds=3, refit=True, name="gru")
     written = pd.read_parquet(run / "backtest.parquet")
@@ -94,7 +94,7 @@ def test_the_report_has_the_tables_and_the_figures(scored: tuple[Path, str, str]
 
 
 def test_the_card_holds_what_repeats_a_backtest(scored: tuple[Path, str, str]) -> None:
-    card = json.loads((scored[0] / "run" / "card.json").read_text())
+    card = json.loads((scored[0] / "run" / "card.json").read_text(encoding="utf-8"))
     assert card["folds"] == "3 folds, 4 steps apart; trained before each" and card["seed"] == 0
     assert card["settings"]["backtest"]["refit"] is True and len(card["data"]) == 64
 
@@ -136,7 +136,7 @@ def test_an_ensemble_is_scored_as_one() -> None:
     words = ("ensemble.members=[gru,linear]", "backtest.baselines=[naive]")
     assert forecast(*WORDS, *words) == 0
     assert set(pd.read_csv("run/metrics.csv")["model"]) == {"ensemble", "naive"}
-    assert {f"checkpoints/fold-1/member-{number}/last.ckpt" for number in (0, 1)} <= files_in(Path("run"))
+    assert {f"checkpoints/fold-1/member-{number}/last.safetensors" for number in (0, 1)} <= files_in(Path("run"))
 
 
 def test_an_interrupted_backtest_goes_on_and_trains_no_finished_fold_again(

@@ -76,7 +76,9 @@ def test_the_minimum_of_made_sales_holds_in_every_file(capsys: pytest.CaptureFix
     for name in ("forecast", "test"):
         frame = pd.read_parquet(f"run/{name}.parquet")
         assert frame.filter(regex=r"^forecast|^q").min().min() >= 0
-    assert re.search(r"\d+ of \d+ .*below the minimum", capsys.readouterr().err + Path("run/log.txt").read_text())
+    assert re.search(
+        r"\d+ of \d+ .*below the minimum", capsys.readouterr().err + Path("run/log.txt").read_text(encoding="utf-8")
+    )
 
 
 def test_an_ensemble_of_models_and_seeds_is_trained_saved_and_forecasts(capsys: pytest.CaptureFixture[str]) -> None:
@@ -89,7 +91,7 @@ def test_an_ensemble_of_models_and_seeds_is_trained_saved_and_forecasts(capsys: 
     made = [(member.model["_target_"].rsplit(".", 1)[1], member.seed) for member in saved.members_]
     assert made == [("Recurrent", 5), ("Recurrent", 6), ("Linear", 5), ("Linear", 6)]
     assert saved.members_[0].model["hidden_size"] == 4  # the model chosen keeps the settings given
-    card = json.loads(Path("run/card.json").read_text())
+    card = json.loads(Path("run/card.json").read_text(encoding="utf-8"))
     assert card["networks"] == 4 and card["weights"] == "0.25, 0.25, 0.25, 0.25"
     assert list(pd.read_csv("run/metrics.csv")["model"]) == ["ensemble", "naive"]
     assert forecast("predict", "run=run", "hydra.run.dir=new") == 0

@@ -91,7 +91,7 @@ def test_other_series_may_be_scored_at_any_time() -> None:
 def test_without_a_score_learning_goes_on_with_the_same_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert forecast(*WARM, "warm_start=saved", "data.path=old.csv", "test.windows=0") == 0
     assert "nothing is known of its worth" in capsys.readouterr().out
-    assert json.loads(Path("run/card.json").read_text())["went on from"] == str(Path("saved").resolve())
+    assert json.loads(Path("run/card.json").read_text(encoding="utf-8"))["went on from"] == str(Path("saved").resolve())
 
 
 def test_a_chain_of_runs_is_looked_at_to_its_beginning(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ from frames import made_frame, made_roles
 
 from forecast import Columns, Forecaster, Panel, Training
 from forecast.config import names
-from forecast.data.panel import Covariate
+from forecast.data.grid import Covariate
 
 HORIZON, CONTEXT, ROWS = 3, 8, 40
 ENDS = np.array([20, 33])

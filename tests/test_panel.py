@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from forecast.data.columns import Columns
 from forecast.data.freq import Freq
-from forecast.data.panel import Covariate, Panel
+from forecast.data.grid import Covariate
+from forecast.data.panel import Panel
 from forecast.errors import DataError
 
 ROLES = Columns(**made_roles())
@@ -185,7 +186,7 @@ def test_steps_without_a_row_have_no_known_covariates() -> None:
 def test_an_empty_cell_of_a_known_covariate_is_refused() -> None:
     frame = made_frame(rows=10, covariates=True)
     frame.loc[13, "price"] = np.nan
-    with pytest.raises(DataError, match="known covariate 'price' is empty in series 's1' at 2024-01-04"):
+    with pytest.raises(DataError, match="known covariate 'price' is empty in row 13 .series 's1', 2024-01-04"):
         Panel.from_frame(frame, ROLES)
 
 
@@ -201,6 +202,49 @@ def test_several_targets_lie_side_by_side() -> None:
     s0 = list(panel.ids).index("s0")
     assert seen[s0].tolist() == [True, False] and seen[1 - s0].tolist() == [True, True]
     assert panel.observed(every, np.array([4, 4]), np.array([5, 5])).tolist() == [number != s0 for number in (0, 1)]
+
+
+@pytest.mark.parametrize("dtype", ["str", "object", "category", "string[python]"])
+@pytest.mark.parametrize("order", ["by series", "by time", "shuffled"])
+def test_series_are_laid_alike_whatever_the_kind_and_order_of_their_ids(dtype: str, order: str) -> None:
+    plain = made_frame(series=3, rows=8)
+    keys = {"by series": ["unique_id", "ds"], "by time": ["ds", "unique_id"]}
+    frame = plain.sort_values(keys[order]) if order in keys else plain.sample(frac=1, random_state=0)
+    panel = Panel.from_frame(frame.astype({"unique_id": dtype}))
+    assert list(panel.ids) == list(frame["unique_id"].unique())
+    for number, name in enumerate(panel.ids):
+        assert panel.series(number)[:, 0].tolist() == plain.loc[plain["unique_id"] == name, "y"].tolist()
+
+
+def test_ids_in_pieces_and_whole_numbers_are_told_apart() -> None:
+    frame = made_frame(series=3, rows=8)
+    pieces = pd.concat([frame.iloc[:5], frame.iloc[5:11], frame.iloc[11:]])  # a column of several chunks
+    assert Panel.from_frame(pieces).lengths.tolist() == [8, 8, 8]
+    numbers = frame.assign(unique_id=frame["unique_id"].str[1:].astype("Int64") + 7)
+    assert Panel.from_frame(numbers).ids.tolist() == [7, 8, 9]
+
+
+@pytest.mark.parametrize("missing", [[], [3, 4, 5, 12]])
+def test_what_is_observed_is_what_a_loop_finds(missing: list[int]) -> None:
+    frame = made_frame(series=2, rows=8)
+    frame.loc[missing, "y"] = np.nan
+    panel = Panel.from_frame(frame)
+    for begin, end in [(-3, 0), (0, 0), (2, 2), (3, 6), (4, 5), (0, 8), (6, 20), (9, 12)]:
+        found = panel.observed(np.array([0, 1]), np.full(2, begin), np.full(2, end))
+        steps = [panel.series(number)[max(begin, 0) : max(end, 0)] for number in (0, 1)]
+        assert found.tolist() == [bool(np.isfinite(part).any()) for part in steps]
+
+
+def test_a_panel_does_not_change_with_the_table_it_came_from() -> None:
+    for gaps in ("mask", "rows"):
+        frame = made_frame(series=2, rows=8)
+        panel = Panel.from_frame(frame, Columns(gaps=gaps))
+        before = panel.target.copy(), panel.stamps(np.array([0, 1]), np.array([7, 7]))
+        frame["y"] = frame["y"].to_numpy(copy=True)
+        frame.loc[:, "y"] = 0.0
+        frame.loc[:, "ds"] = pd.Timestamp("1999-01-01")
+        np.testing.assert_array_equal(panel.target, before[0])
+        np.testing.assert_array_equal(panel.stamps(np.array([0, 1]), np.array([7, 7])), before[1])
 
 
 def test_a_value_below_the_minimum_is_refused_by_name() -> None:
@@ -270,7 +314,7 @@ def test_future_keeps_the_dtypes_of_its_history() -> None:
     ("change", "message"),
     [
         ({"unique_id": "stranger"}, "future has rows of series 'stranger', which the table lacks"),
-        ({"price": np.nan}, "known covariate 'price' is empty in series 's0' at 2024-01-07"),
+        ({"price": np.nan}, "known covariate 'price' is empty in the future .series 's0', 2024-01-07"),
         ({"ds": 7}, "column 'ds' is int64 in future and datetime64"),
         ({"ds": pd.Timestamp("2024-01-07", tz="UTC")}, "column 'ds' is datetime64.*UTC. in future"),
     ],

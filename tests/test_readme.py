@@ -66,5 +66,15 @@ def test_every_make_target_exists() -> None:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE)
 
 
+def test_the_commands_without_make_are_those_of_the_makefile() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for name, value in (("PIP", "$(BIN)/python -m pip install --disable-pip-version-check -q"), ("BIN", ".venv/bin")):
+        makefile = makefile.replace(f"$({name})", value)
+    recipes = re.findall(r"^\t@?(\.venv/bin/python -m .*)$", makefile, re.MULTILINE)
+    told = re.findall(r"^ {4}(\.venv/bin/python -m .*)$", README, re.MULTILINE)
+    assert len(told) == 4
+    assert set(told) <= {line.replace(" --disable-pip-version-check -q", "") for line in recipes}
+
+
 def _python() -> list[str]:
     return re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)

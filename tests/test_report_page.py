@@ -19,7 +19,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def test_nothing_is_left_when_a_file_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "report.html").write_text("old")
+    (tmp_path / "report.html").write_text("old", encoding="utf-8")
 
     def refuse(source: object, target: object) -> None:
         raise OSError("disk full")
@@ -30,7 +30,7 @@ def test_nothing_is_left_when_a_file_cannot_be_written(tmp_path: Path, monkeypat
     with pytest.raises(OSError, match="disk full"):
         _page(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
-    assert (tmp_path / "report.html").read_text() == "old"
+    assert (tmp_path / "report.html").read_text(encoding="utf-8") == "old"
 
 
 def _page(folder: Path, **arguments: object) -> str:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
-import time
+import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -17,11 +14,14 @@ import pytest
 import torch
 from command import forecast
 from frames import made_frame
+from lightning.pytorch.loggers import CSVLogger
+from safetensors.torch import save
 from sklearn.base import clone
 
 from forecast import Forecaster, Training
-from forecast.module import ForecastModule
 from forecast.networks.recurrent import Recurrent
+from forecast.training.module import ForecastModule
+from forecast.training.snapshot import alike, dumped, loaded
 
 WORDS = (
     "train", "progress=false", "accelerator=cpu", "horizon=4", "training.steps=24", "training.check_every=2",
@@ -52,7 +52,7 @@ class Stopped(Exception):
 def test_a_resumed_fit_is_bit_equal(training: dict[str, Any], at: int, tmp_path: Path) -> None:
     frame = made_frame()
     whole = _forecaster(training).fit(frame)
-    with _stops(at), suppress(Stopped):  # early stopping may come first
+    with stops(at), suppress(Stopped):  # early stopping may come first
         _forecaster(training).fit(frame, folder=tmp_path)
     resumed = _forecaster(training).fit(frame, folder=tmp_path)
     pd.testing.assert_frame_equal(resumed.predict(), whole.predict(), check_exact=True)
@@ -62,7 +62,7 @@ def test_a_resumed_fit_is_bit_equal(training: dict[str, Any], at: int, tmp_path:
 def test_a_finished_fit_is_not_repeated(tmp_path: Path) -> None:
     frame = made_frame()
     first = _forecaster({}).fit(frame, folder=tmp_path)
-    with _stops(0):
+    with stops(0):
         again = _forecaster({}).fit(frame, folder=tmp_path)
     pd.testing.assert_frame_equal(again.predict(), first.predict(), check_exact=True)
 
@@ -71,7 +71,7 @@ def test_a_finished_fit_is_not_repeated(tmp_path: Path) -> None:
 def test_a_checkpoint_of_another_fit_is_left_alone(
     change: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with _stops(12), pytest.raises(Stopped):
+    with stops(12), pytest.raises(Stopped):
         _forecaster({}).fit(made_frame(), folder=tmp_path)
     frame = made_frame(seed=1) if change == "data" else made_frame()
     other = _forecaster({"steps": 22} if change == "steps" else {})
@@ -86,20 +86,111 @@ def test_a_checkpoint_of_another_fit_is_left_alone(
 def test_a_damaged_checkpoint_starts_anew(
     damage: bytes | None, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with _stops(12), pytest.raises(Stopped):
+    with stops(12), pytest.raises(Stopped):
         _forecaster({}).fit(made_frame(), folder=tmp_path)
-    path = next(tmp_path.rglob("*.ckpt"))
+    path = next(tmp_path.rglob("*.safetensors"))
     path.write_bytes(path.read_bytes()[:-300] if damage is None else damage)
     resumed = _forecaster({}).fit(made_frame(), folder=tmp_path)
     pd.testing.assert_frame_equal(resumed.predict(), _forecaster({}).fit(made_frame()).predict(), check_exact=True)
     assert "cannot be read" in caplog.text
 
 
-def test_a_checkpoint_holds_tensors_and_plain_values_alone(tmp_path: Path) -> None:
+class Bomb:
+    """Writes a file where it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.path,)
+
+
+def _without(state: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in state.items() if name not in names}
+
+
+def _reshaped(state: dict[str, Any]) -> dict[str, Any]:
+    return {name: value.flatten() for name, value in state.items()}
+
+
+HOSTILE: dict[str, Any] = {
+    "no-weights": lambda state: _without(state, "model"),
+    "no-step": lambda state: _without(state, "step"),
+    "other-shapes": lambda state: {**state, "model": _reshaped(state["model"])},
+    "other-moments": lambda state: {**state, "optimizer": {0: {"step": torch.ones(3), "exp_avg": torch.ones(1)}}},
+    "strange-moments": lambda state: {**state, "optimizer": {99: {}}},
+    "no-numbers": lambda state: {**state, "model": {name: value * torch.nan for name, value in state["model"].items()}},
+    "step-of-text": lambda state: {**state, "step": "8"},
+    "step-beyond-the-end": lambda state: {**state, "step": 10**30},
+    "fewer-losses": lambda state: {**state, "losses": state["losses"][:-1]},
+    "no-rate": lambda state: {**state, "peaks": {}},
+    "rate-of-text": lambda state: {**state, "peaks": {0: "high"}},
+    "callbacks-of-others": lambda state: {**state, "callbacks": {"Averaging": {"average": {}}}},
+    "a-list": lambda state: [state],
+    "deep": lambda state: {**state, "callbacks": _deep(100)},
+}
+
+
+@pytest.mark.parametrize("harm", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_checkpoint_starts_anew(harm: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with stops(9), pytest.raises(Stopped):
+        _forecaster({}).fit(made_frame(), folder=tmp_path)
+    path = tmp_path / "last.safetensors"
+    path.write_bytes(dumped(harm(loaded(path.read_bytes()))))
+    resumed = _forecaster({}).fit(made_frame(), folder=tmp_path)
+    pd.testing.assert_frame_equal(resumed.predict(), _forecaster({}).fit(made_frame()).predict(), check_exact=True)
+    assert "training starts anew" in caplog.text and "training goes on from" not in caplog.text
+
+
+def test_no_pickle_is_opened(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("last.safetensors", "stopped.safetensors"):
+        (tmp_path / name).write_bytes(pickle.dumps(Bomb(tmp_path / "boom")))
+    _forecaster({"steps": 4}).fit(made_frame(), folder=tmp_path)
+    assert caplog.text.count("cannot be read") == 2 and not (tmp_path / "boom").exists()
+
+
+ODD = ("[" * 100_000, "9" * 10_000, '{"dict": [[[], 1]]}', '{"tensor": "7"}', "{}", '{"a": 1}')
+
+
+@pytest.mark.parametrize("text", ODD, ids=range(len(ODD)))
+def test_what_is_no_state_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):
+        loaded(save({}, metadata={"state": text}))
+
+
+def test_every_value_of_a_state_survives() -> None:
+    tensor = torch.arange(6.0).reshape(2, 3)
+    state = {
+        1: (1, 2.5, [True, None]), "inf": float("inf"), "text": "é", "shared": [tensor, tensor[0], tensor.T],
+        "none": {}, "double": torch.tensor(1e300, dtype=torch.float64), "empty": torch.zeros(0), 0.1: -0.0,
+    }  # fmt: skip
+    back = loaded(dumped({**state, "nan": float("nan")}))
+    assert back.pop("nan") != 0 and alike(back, state)
+    assert {key: back[key] for key in (1, "inf", "text", "none", 0.1)} == {
+        key: state[key] for key in (1, "inf", "text", "none", 0.1)
+    }
+    assert all(torch.equal(one, other) for one, other in zip(back["shared"], state["shared"], strict=True))
+    assert back["double"] == state["double"]
+
+
+def test_nothing_else_lies_beside_a_finished_checkpoint(tmp_path: Path) -> None:
     _forecaster({"validation": 1, "weight_averaging": 0.9}).fit(made_frame(), folder=tmp_path)
-    for path in tmp_path.rglob("*.ckpt"):
-        assert torch.load(path, weights_only=True)["finished"]
-    assert not list(tmp_path.rglob("*.part"))
+    files = [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()]
+    assert sorted(files) == ["last.safetensors", "refit/last.safetensors"]
+    assert all(loaded((tmp_path / file).read_bytes())["finished"] for file in files)
+
+
+def test_a_logger_has_the_rows_of_a_run_that_was_not_interrupted(tmp_path: Path) -> None:
+    settings = {"validation": 1, "checkpoint_every": 6}
+    whole, cut = (CSVLogger(tmp_path / name, name="", version="") for name in ("whole", "cut"))
+    _forecaster(settings).fit(made_frame(), logger=whole)
+    with stops(15), pytest.raises(Stopped):
+        _forecaster(settings).fit(made_frame(), folder=tmp_path / "states", logger=cut)
+    again = CSVLogger(tmp_path / "cut", name="", version="")
+    _forecaster(settings).fit(made_frame(), folder=tmp_path / "states", logger=again)
+    assert (tmp_path / "cut" / "metrics.csv").read_text(encoding="utf-8") == (
+        tmp_path / "whole" / "metrics.csv"
+    ).read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -116,40 +207,33 @@ def test_a_resumed_run_writes_the_same_files(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     run = tmp_path / "a run, cut"
-    with _stops(14, skip=0 if fit == "test" else 1), pytest.raises(Stopped):
-        forecast(*WORDS, f"hydra.run.dir='{run}'")
+    with stops(14, skip=0 if fit == "test" else 1):
+        assert forecast(*WORDS, f"hydra.run.dir='{run}'") == 1
     assert (run / "checkpoints" / fit).is_dir() and not (run / "model").exists()
     assert forecast("train", f"resume={run}", "progress=false") == 0
     for name in SAME:
         assert (run / name).read_bytes() == (whole / name).read_bytes()
-    assert "training goes on from step 12 of 24" in (run / "log.txt").read_text()
+    assert "training goes on from step 12 of 24" in (run / "log.txt").read_text(encoding="utf-8")
     assert [path.name for path in tmp_path.iterdir()] == ["a run, cut"]
 
 
 def test_a_finished_run_may_be_resumed_and_stays_what_it_is(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = [(whole / name).read_bytes() for name in SAME]
     monkeypatch.chdir(whole.parent)
-    with _stops(0):
+    with stops(0):
         assert forecast("train", f"resume={whole.name}") == 0
     assert [(whole / name).read_bytes() for name in SAME] == before
 
 
-@pytest.mark.slow
-def test_control_c_ends_in_one_line_and_the_run_goes_on(tmp_path: Path) -> None:
-    words = ("train", "training.steps=100000", "training.checkpoint_every=50", "progress=false", "accelerator=cpu")
-    command = [sys.executable, "-m", "forecast", *words, "hydra.run.dir=run"]
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 120
-    while not list(tmp_path.rglob("*.ckpt")) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
-    told = process.communicate(timeout=60)[1]
-    assert process.returncode == 130
-    assert told == "forecast: stopped midway. To go on: forecast train resume=run\n"
+def _deep(levels: int) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
+    for _ in range(levels):
+        nested = {"a": nested}
+    return nested
 
 
 @contextmanager
-def _stops(at: int, *, skip: int = 0) -> Iterator[None]:
+def stops(at: int, *, skip: int = 0) -> Iterator[None]:
     """Break off the training step `at`, after it was let pass `skip` times."""
     step, left = ForecastModule.training_step, skip
 

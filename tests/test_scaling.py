@@ -140,6 +140,15 @@ def test_series_statistics_come_from_the_training_span() -> None:
         assert float(scaler.scale[number + 1, 0]) == pytest.approx(values.std())
 
 
+def test_a_transform_minds_the_values_up_to_the_ends_alone() -> None:
+    frame = made_frame(series=2, rows=12)
+    frame.loc[22, "y"] = -1.0
+    panel, scaler = Panel.from_frame(frame), build("scaling", "log")
+    scaler.check(panel, np.array([12, 10]))
+    with pytest.raises(DataError, match="'s1' has -1 in step 10"):
+        scaler.check(panel, np.array([12, 11]))
+
+
 def test_series_without_statistics_are_scaled_by_their_window() -> None:
     """One never seen, and one whose training span holds no observation."""
     frame = _walk()

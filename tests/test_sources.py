@@ -184,15 +184,16 @@ def test_files_that_cannot_be_read_say_why(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="there is no file .*none.csv"):
         read_table(tmp_path / "none.csv")
     contents = {
-        "table.xlsx": (b"x", "'table.xlsx' is not a table.*there is no reader for '.xlsx'.*csv"),
-        "empty.csv": (b"", "cannot be read as .csv"),
+        "table.xlsx": (b"x", "'table.xlsx' is not a table.*save its sheet as CSV"),
+        "table.txt": (b"x", "'table.txt' is not a table.*there is no reader for '.txt'.*csv"),
+        "empty.csv": (b"", "is empty .0 bytes."),
         "header.csv": (b"unique_id,ds,y\n", "has no rows"),
-        "torn.csv": (b'a,b\n1,2\n"3,4', "cannot be read as .csv"),
+        "torn.csv": (b'a,b\n1,2\n"3,4', "has 1 cell in line 3"),
         "not.parquet": (b"unique_id,ds,y\n", "cannot be read as .parquet"),
         "not.feather": (b"unique_id,ds,y\n", "cannot be read as .feather"),
         "plain.csv.gz": (b"unique_id,ds,y\n", "cannot be read as .csv.gz"),
         "torn.csv.gz": (gzip.compress(b"ds,y\n" + b"1,2\n" * 99)[:-12], "cannot be read as .csv.gz"),
-        "latin.csv": ("ds,y\n1,\xe9".encode("latin-1"), "cannot be read as .csv"),
+        "latin.csv": ("ds,y\n1,\xe9".encode("latin-1"), "is not utf-8: byte 0xe9 at offset 7, in line 2"),
     }
     for name, (content, message) in contents.items():
         (tmp_path / name).write_bytes(content)
@@ -202,7 +203,7 @@ def test_files_that_cannot_be_read_say_why(tmp_path: Path) -> None:
 
 def test_an_id_that_is_a_number_in_some_rows_alone_stays_text(tmp_path: Path) -> None:
     rows = [f"{name},{row},1.0" for name in ("1", "x") for row in range(200_000)]
-    (tmp_path / "table.csv").write_text("\n".join(["unique_id,ds,y", *rows]))
+    (tmp_path / "table.csv").write_text("\n".join(["unique_id,ds,y", *rows]), encoding="utf-8")
     assert list(read_table(tmp_path / "table.csv")["unique_id"].unique()) == ["1", "x"]
 
 
@@ -216,9 +217,12 @@ def _with(name: str, row: int, cell: object) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("frame", "message"),
     [
-        (_with("y", 3, "n/a?"), "column 'y' holds 'n/a[?]' in row 3, which is not a number"),
-        (_with("y", 4, np.inf), "column 'y' is infinite in row 4"),
-        (_with("y", 4, -np.inf), "column 'y' is infinite in row 4"),
+        (
+            _with("y", 3, "n/a?"),
+            "column 'y' holds 'n/a[?]' in row 3 .series 's0', 2024-01-04 00:00:00., which is not a number",
+        ),
+        (_with("y", 4, np.inf), "column 'y' is infinite in row 4 .series 's0', 2024-01-05 00:00:00."),
+        (_with("y", 4, -np.inf), "column 'y' is infinite in row 4 .series 's0', 2024-01-05 00:00:00."),
         (_with("ds", 2, None), "column 'ds' has no time in row 2"),
         (
             _with("ds", 2, "soon").astype({"ds": str}),
@@ -308,3 +312,74 @@ def test_a_missing_column_is_answered_with_those_of_the_table_alone() -> None:
     table = pd.DataFrame({"ds": [1, 2], "price": [1.0, 2.0]})
     with pytest.raises(DataError, match="Choose one of: price, ds. It is columns.target"):
         long_frame(table, Columns(target="prize"))
+
+
+@pytest.mark.parametrize(
+    ("names", "read"),
+    [
+        (["001", "002"], ["001", "002"]),
+        (["1", "10"], [1, 10]),
+        (["-3", "0"], [-3, 0]),
+        (["1", "x"], ["1", "x"]),
+        (["1.0", "2.0"], ["1.0", "2.0"]),
+        (["1", "01"], ["1", "01"]),
+    ],
+)
+def test_names_of_series_stay_as_they_are_written(tmp_path: Path, names: list[str], read: list) -> None:
+    rows = [f"{name},2024-01-0{day},1" for name in names for day in (1, 2)]
+    (tmp_path / "table.csv").write_text("\n".join(["shop,ds,y", *rows]), encoding="utf-8")
+    table = read_table(tmp_path / "table.csv", ids="shop")
+    assert table["shop"].unique().tolist() == read
+    assert Panel.from_frame(table, Columns(id="shop")).ids.tolist() == read
+
+
+def test_row_numbers_that_were_written_too_are_no_series(tmp_path: Path) -> None:
+    frame = made_frame(rows=5)
+    _wide(frame).reset_index().to_csv(tmp_path / "wide.csv")
+    panel = Panel.from_frame(read_table(tmp_path / "wide.csv"), Columns(wide=True))
+    _same(panel, Panel.from_frame(frame))
+    frame.to_csv(tmp_path / "long.csv")
+    _same(Panel.from_frame(read_table(tmp_path / "long.csv")), Panel.from_frame(frame))
+    _wide(frame).rename_axis(None).to_csv(tmp_path / "dates.csv")  # the first column has no name, and holds the times
+    _same(Panel.from_frame(read_table(tmp_path / "dates.csv"), Columns(wide=True, time="Unnamed: 0")), panel)
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("ds,y\n1,1\n2,x\n", "line 3"),
+        ("ds,y\r\n1,1\r\n2,x", "line 3"),
+        ("ds,y\n\n1,1\n2,x\n", "row 1"),
+        ('ds,"y"\n1,1\n2,"x"\n', "line 3"),
+        ('ds,y,z\n1,1,"a\nb"\n2,x,c\n', "row 1"),
+        ("ds,y\n2,x\n1,1\n", "line 2"),
+    ],
+)
+def test_a_line_is_named_where_rows_are_lines(tmp_path: Path, text: str, where: str) -> None:
+    for name in ("table.csv", "table.csv.gz"):
+        content = text.encode()
+        (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+        with pytest.raises(DataError, match=f"column 'y' holds 'x' in {where} "):
+            Panel.from_frame(read_table(tmp_path / name))
+
+
+def test_a_part_of_a_table_names_the_lines_of_its_file(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("line,y\n1,1\n2,1\n3,x\n", encoding="utf-8")
+    part = read_table(tmp_path / "table.csv").iloc[1:]
+    with pytest.raises(DataError, match="column 'y' holds 'x' in line 4 "):
+        Panel.from_frame(part, Columns(time="line"))
+
+
+def test_columns_without_a_name_at_the_end_need_no_cells(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("ds,y,,\n1,1\n2,3,,\n", encoding="utf-8")
+    assert read_table(tmp_path / "table.csv")["y"].tolist() == [1, 3]
+
+
+def test_a_future_names_its_series_as_text_or_as_numbers() -> None:
+    frame = made_frame(rows=6, covariates=True)
+    ahead = frame.groupby("unique_id").tail(1).assign(ds=pd.Timestamp("2024-01-07"))
+    numbered = frame.assign(unique_id=np.repeat([1, 2], 6))
+    roles = Columns(**made_roles())
+    panels = [Panel.from_frame(numbered, roles, future=ahead.assign(unique_id=names)) for names in ([1, 2], ["1", "2"])]
+    assert panels[0].ids.tolist() == panels[1].ids.tolist() == [1, 2]
+    assert panels[1].lengths.tolist() == [7, 7]

@@ -19,8 +19,8 @@ from forecast.data.encoding import Encoding
 from forecast.data.windows import TrainingWindows, Windows
 from forecast.errors import ConfigError
 from forecast.model import Model
-from forecast.module import ForecastModule
 from forecast.networks.recurrent import Recurrent
+from forecast.training.module import ForecastModule
 
 VALIDATED = {"validation": 2, "check_every": 5, "steps": 40}
 

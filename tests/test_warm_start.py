@@ -14,8 +14,8 @@ from frames import made_frame, made_roles
 
 from forecast import Columns, Forecaster, Training
 from forecast.errors import ConfigError, DataError
-from forecast.module import ForecastModule
 from forecast.networks.recurrent import Recurrent
+from forecast.training.module import ForecastModule
 
 SMALL = partial(Recurrent, hidden_size=4)
 
@@ -179,7 +179,7 @@ def test_an_interrupted_warm_start_resumes_bit_equal(tmp_path: Path) -> None:
         _stopped_at(broken, newer, tmp_path, step=4)
     resumed = deepcopy(start).fit(newer, warm_start=True, folder=tmp_path)
     pd.testing.assert_frame_equal(resumed.predict(), whole.predict())
-    assert (tmp_path / "last.ckpt").is_file()
+    assert (tmp_path / "last.safetensors").is_file()
 
 
 def _stopped_at(forecaster: Forecaster, table: pd.DataFrame, folder: Path, *, step: int) -> None:

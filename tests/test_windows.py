@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,12 +12,13 @@ from frames import made_frame, made_roles
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecast.batch import Inputs, Outcome
+from forecast.batch import Inputs, Outcome, joined
 from forecast.data import calendar
 from forecast.data.columns import Columns
 from forecast.data.encoding import Encoding
 from forecast.data.panel import Panel
-from forecast.data.windows import TrainingWindows, Windows, split_ends, windows_after
+from forecast.data.splits import split_ends
+from forecast.data.windows import HeldBack, TrainingWindows, Windows, prediction_windows
 from forecast.errors import DataError
 
 ROLES = Columns(**made_roles())
@@ -38,6 +41,10 @@ def _ragged(seed: int = 0, *, covariates: bool = True, freq: str = "D") -> pd.Da
         frame.loc[random.random(len(frame)) < 0.1, "temp"] = np.nan
         frame.loc[random.random(len(frame)) < 0.1, "mood"] = None
     return frame
+
+
+def _offset(freq: str) -> Callable[[int], pd.Timedelta | pd.DateOffset]:
+    return lambda steps: pd.DateOffset(months=2 * steps) if freq == "2M" else pd.Timedelta(steps, freq)
 
 
 def _windows(panel: Panel, *, context: int, horizon: int, encoding: Encoding | None = None) -> Windows:
@@ -112,6 +119,46 @@ def test_a_batch_is_what_a_loop_cuts(seed: int, context: int, horizon: int, cova
     origins = _all_origins(panel)
     for found, wanted in zip(_batch(windows, *origins), _looped(windows, encoding, *origins), strict=True):
         _assert_equal(found, wanted)
+
+
+@quick
+@given(
+    seed=st.integers(0, 999),
+    context=st.integers(1, 12),
+    covariates=st.booleans(),
+    gaps=st.sampled_from(["mask", "rows"]),
+    freq=st.sampled_from(["D", "h", "2M"]),
+)
+def test_windows_laid_for_some_origins_alone_are_those_of_the_whole_panel(
+    seed: int, context: int, covariates: bool, gaps: str, freq: str
+) -> None:
+    random, frame = np.random.default_rng(seed), _ragged(seed, covariates=covariates)
+    frame["ds"] = pd.Timestamp("2023-08-31") + frame["ds"].rank(method="dense").astype(int).map(_offset(freq))
+    panel = Panel.from_frame(frame, Columns(gaps=gaps, **(made_roles() if covariates else {})), freq=freq)
+    encoding = Encoding.fit(panel)
+    chosen = random.integers(0, len(panel.target), 5)
+    series, ends = (part[chosen] for part in _all_origins(panel))
+    lengths = {"context_length": context, "horizon": 4}
+    windows, *own = prediction_windows(panel, encoding, series, ends, device=torch.device("cpu"), **lengths)
+    assert len(windows.panel.ids) == len(set(series))
+    whole = _batch(Windows(panel, encoding, **lengths), series, ends)
+    _assert_equal(windows.batch(*own)[0], whole[0])
+    _assert_equal(windows.batch(*own)[1], whole[1])
+
+
+@pytest.mark.parametrize("gaps", ["mask", "rows"])
+def test_each_series_has_the_calendar_of_its_own_stamps(gaps: str) -> None:
+    frame = made_frame(series=4, rows=30)
+    late = frame["unique_id"].isin(["s1", "s3"])  # two and two start together, and end apart
+    frame.loc[late, "ds"] += pd.Timedelta(days=3)
+    frame = frame.drop(frame.index[[50, 51, 52]])
+    panel = Panel.from_frame(frame, Columns(gaps=gaps, calendar=("day_of_week", "month_of_year/codes")), freq="D")
+    encoding = Encoding.fit(panel)
+    inputs, _ = _batch(_windows(panel, context=7, horizon=5, encoding=encoding), np.arange(4), panel.ends)
+    for number, end in enumerate(panel.ends):
+        told = encoding.encode_calendar(panel, np.full(12, number), end - 7 + np.arange(12))
+        np.testing.assert_array_equal(inputs.known[number].numpy(), told.numbers)
+        np.testing.assert_array_equal(inputs.known_codes[number].numpy(), told.codes)
 
 
 def test_known_covariates_reach_past_the_last_target() -> None:
@@ -282,9 +329,19 @@ def test_a_panel_without_a_window_to_learn_from_is_refused_by_name() -> None:
         TrainingWindows(_windows(Panel.from_frame(frame), context=10, horizon=10), batch_size=4, seed=0, steps=1)
 
 
-def test_windows_after_an_end_need_an_observation_before_it() -> None:
-    batches = windows_after(_windows(_gapped(), context=6, horizon=10), np.array([10, 20]))
-    assert [inputs.series.tolist() for inputs, _ in batches] == [[1], [2]]  # ends 10 and 30; 20 is all gaps before
+def test_windows_held_back_need_an_observation_on_both_sides() -> None:
+    batches = HeldBack(_windows(_gapped(), context=6, horizon=10), np.array([10, 20]))
+    assert [inputs.series.tolist() for inputs, _ in batches] == [[2]]  # s0 has gaps alone after 10 and before 20
+
+
+def test_windows_held_back_are_the_same_in_batches_of_any_size() -> None:
+    windows = _windows(Panel.from_frame(made_frame(series=5, rows=40)), context=6, horizon=4)
+    ends = np.array([28, 32, 36, 40, 32])
+    whole, parts = HeldBack(windows, ends), HeldBack(windows, ends, batch_size=2)
+    assert [len(inputs.series) for inputs, _ in whole] == [4, 3, 1]
+    assert [len(inputs.series) for inputs, _ in parts] == [2, 2, 2, 1, 1]
+    for one, other in zip(joined(list(whole)), joined(list(parts)), strict=True):
+        _assert_equal(one, other)
 
 
 def test_draws_are_a_pure_function_of_seed_and_step() -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from forecast.data import calendar
-from forecast.data.panel import Covariate, Panel
-from forecast.errors import DataError
+from forecast.data.grid import Covariate
+from forecast.data.panel import Panel
+from forecast.errors import DataError, named
 
 ROLES = ("past", "known", "static")
 
@@ -115,8 +117,11 @@ class Encoding:
 
     def numbers_of(self, ids: pd.Index) -> np.ndarray:
         """Return the number of each series (n,), 0 for one never trained on."""
-        wanted = pd.Index([str(name) for name in ids], dtype=object)
-        return pd.Index(self.ids, dtype=object).get_indexer(wanted) + 1
+        return np.array([self._numbers.get(str(name), 0) for name in ids.tolist()], np.int64)
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {name: number for number, name in enumerate(self.ids, start=1)}
 
     def encode(self, covariates: Sequence[Covariate], rows: int) -> Encoded:
         """Return covariates of one role as standardised numbers and codes."""
@@ -146,6 +151,9 @@ class Encoding:
                 if held.any():
                     first = covariate.categories[covariate.values[held][0]]
                     told.append(f"{first!r} in column {covariate.name!r} ({held.sum()} such cells)")
+        unseen = self.numbers_of(panel.ids) == 0
+        if unseen.any():
+            told.append(f"series {named(panel.ids[unseen.argmax()])} ({unseen.sum()} such series)")
         return told
 
     def _as_trained(self, covariate: Covariate) -> Covariate:
@@ -157,7 +165,7 @@ class Encoding:
             return covariate
         empty = not (np.isfinite(covariate.values).any() if is_number else (covariate.values >= 0).any())
         if not empty:
-            was, now = ("text", "numbers") if is_number else ("numbers", "text")
+            was, now = ("text", "numbers") if is_number else ("numbers", f"text ({_not_numbers(covariate)})")
             raise DataError(f"column {name!r} held {was} in training and holds {now} now. Mend its cells.")
         if is_number:
             return Covariate(name, np.full(len(covariate.values), -1, np.int32), ())
@@ -185,6 +193,13 @@ class Encoding:
     def cardinalities(self, covariates: Sequence[Covariate]) -> tuple[int, ...]:
         """Return how many codes each categorical covariate has, code 0 included."""
         return tuple(len(self.categories[c.name]) + 1 for c in covariates if c.categories is not None)
+
+
+def _not_numbers(covariate: Covariate) -> str:
+    """Return the first category that is no number, or the first of all."""
+    categories = pd.Series(covariate.categories, dtype=object)
+    other = categories[pd.to_numeric(categories, errors="coerce").isna()]
+    return repr((other if len(other) else categories).iloc[0])
 
 
 def _statistics(name: str, values: np.ndarray) -> tuple[float, float]:

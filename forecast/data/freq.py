@@ -213,7 +213,7 @@ def infer_freq(stamps: np.ndarray, same_series: np.ndarray, *, rows: bool = Fals
     before, after = stamps[:-1][forward], stamps[1:][forward]
     steps = (after - before).astype(np.int64)
     if not len(steps):
-        raise DataError(f"no series has two rows, so no frequency can be inferred. Name it: freq is {ACCEPTED}.")
+        raise DataError(f"no series has two rows, so no frequency can be inferred. Name it: data.freq is {ACCEPTED}.")
     lengths, counts = np.unique(steps, return_counts=True)
     commonest = int(lengths[counts.argmax()])
     if rows and DAY <= commonest < WEEK and on_weekdays(stamps):
@@ -225,10 +225,10 @@ def infer_freq(stamps: np.ndarray, same_series: np.ndarray, *, rows: bool = Fals
     agree = [int((freq.shift(before, np.ones(1, np.int64)) == after).sum()) for freq in candidates]
     best = int(np.argmax(agree))
     if agree[best] * 2 < len(steps):
-        way_out = "." if rows else ", or let rows be the grid: gaps is 'rows'."
+        way_out = "." if rows else ", or let rows be the grid (columns.gaps=rows)."
         raise DataError(
             f"only {agree[best]} of {len(steps)} time steps are {pd.Timedelta(commonest, 'us')} long, so no "
-            f"frequency can be inferred. Name it (freq is {ACCEPTED}){way_out}"
+            f"frequency can be inferred. Name it (data.freq is {ACCEPTED}){way_out}"
         )
     if commonest == DAY and on_weekdays(stamps) and _skips_weekends(before, after):
         return Freq("business")

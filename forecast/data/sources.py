@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import warnings
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,48 +14,70 @@ import numpy as np
 import pandas as pd
 
 from forecast.data.columns import Columns
+from forecast.data.dialect import LINE, Dialect, decimal_hint, read_csv
 from forecast.errors import AbsentError, DataError, KindError, named, unknown_name
 
-
-def _read_csv(path: Path) -> pd.DataFrame:
-    return pd.read_csv(path, low_memory=False)  # read in chunks, one column may get two types
-
-
+CSV = (".csv", ".csv.gz")
 READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
-    ".csv": _read_csv,
-    ".csv.gz": _read_csv,
     ".parquet": pd.read_parquet,
     ".feather": pd.read_feather,
     ".arrow": pd.read_feather,
 }
 log = logging.getLogger("forecast")
+LARGEST = 1e150  # of a value: the square, which deviations need, is finite
+SHEETS = (".xlsx", ".xls", ".xlsm", ".ods")
+OFFSET = r"([+-]\d\d:?\d\d|Z)$"  # from UTC, at the end of a time
 SINGLE = "series"  # the id of a table that holds one series and does not name it
 
 
-def read_table(path: str | Path) -> pd.DataFrame:
+def read_table(
+    path: str | Path, *, ids: str | None = None, separator: str = ",", decimal: str = ".", encoding: str = "utf-8"
+) -> pd.DataFrame:
     """Read a CSV, Parquet or Arrow (Feather) file.
+
+    Parameters
+    ----------
+    path : path
+        Its ending says what it is.
+    ids : str
+        Column of a CSV that names the series: 001 stays text.
+    separator, decimal, encoding : str
+        Of a CSV, as in `Dialect`.
 
     Raises
     ------
     AbsentError
         If there is no such file.
+    ConfigError
+        If separator, decimal or encoding is none.
     DataError
         If its ending is unknown, it cannot be read as what its name says, or it has no rows.
     """
+    dialect = Dialect(separator, decimal, encoding)
     path = Path(path)
     if not path.is_file():
-        raise AbsentError(f"there is no file {str(path)!r}. Check its path.")
-    ending = next((ending for ending in READERS if path.name.lower().endswith(ending)), None)
+        hint = "It is a folder: name a file in it." if path.is_dir() else "Check its path."
+        raise AbsentError(f"there is no file {str(path)!r}. {hint}")
+    ending = next((ending for ending in (*CSV, *READERS) if path.name.lower().endswith(ending)), None)
     if ending is None:
-        there_is = unknown_name("reader for", path.suffix, READERS)
-        raise DataError(f"{path.name!r} is not a table that can be read; {there_is}")
+        raise DataError(f"{path.name!r} is not a table that can be read; {_readers(path.suffix)}")
     try:
-        frame = READERS[ending](path)
-    except (ValueError, OSError, EOFError, zlib.error) as error:  # parser errors are ValueErrors
-        raise DataError(f"{str(path)!r} cannot be read as {ending}: {error}") from error
+        frame = read_csv(path, dialect, ids=ids) if ending in CSV else READERS[ending](path)
+    except DataError:
+        raise
+    except (ValueError, OSError, EOFError, zlib.error) as error:  # those of pandas and pyarrow are ValueErrors
+        raise DataError(
+            f"{str(path)!r} cannot be read as {ending}: {str(error).rstrip('.')}. "
+            "Name the file by what it holds, or export it again."
+        ) from error
     if frame.empty:
-        raise DataError(f"{str(path)!r} has no rows.")
+        raise DataError(f"{str(path)!r} has no rows below its header. Give the history of each series.")
     return frame
+
+
+def place(table: pd.DataFrame | pd.Series, row: int) -> str:
+    """Return where a row stands: the line of the file that it was read from, or its number, counted from 0."""
+    return f"line {table.index[row]}" if table.index.name == LINE else f"row {row}"
 
 
 def long_frame(frame: pd.DataFrame | pd.Series, columns: Columns) -> pd.DataFrame:
@@ -84,12 +108,15 @@ def long_frame(frame: pd.DataFrame | pd.Series, columns: Columns) -> pd.DataFram
                 raise DataError(_missing(frame, name, role))
     if columns.id not in frame:
         frame = frame.assign(**{columns.id: SINGLE})
-    frame = frame[[columns.id, columns.time, *columns.targets, *columns.covariates]]
+    wanted = [columns.id, columns.time, *columns.targets, *columns.covariates]
+    frame = frame if list(frame.columns) == wanted else frame[wanted]
     if frame.empty:
-        raise DataError("the table has no rows.")
+        raise DataError("the table has no rows. Give the history of each series.")
     if frame[columns.id].isna().any():
         row = _first(frame[columns.id].isna())
-        raise DataError(f"column {columns.id!r} is empty in row {row}. Name the series.")
+        raise DataError(
+            f"column {columns.id!r} is empty in {place(frame, row)}. Name the series; NA, null and None count as empty."
+        )
     return frame
 
 
@@ -103,25 +130,27 @@ def with_future(table: pd.DataFrame, future: pd.DataFrame, columns: Columns) -> 
     """
     if columns.wide:
         raise DataError("a wide table has no known covariates, so there is no future to give. Leave it out.")
+    if not isinstance(future, pd.DataFrame):
+        raise KindError(f"a future is a pandas DataFrame, got {type(future).__name__}.")
     for name in (*([columns.id] if columns.id != Columns.id else []), *columns.known):
         if name not in future and name not in future.index.names:
             raise DataError(f"the future has no column {name!r}; it has {', '.join(map(str, future.columns))}. Add it.")
-    unknown = (*columns.targets, *columns.past, *columns.static)  # whatever future says of them is not read
-    after = long_frame(future.assign(**dict.fromkeys(unknown, np.nan)), columns)
-    strangers = ~after[columns.id].isin(table[columns.id])
-    if strangers.any():
-        stranger = after[columns.id][strangers].iloc[0]
-        raise DataError(
-            f"the future has rows of series {named(stranger)}, which the table lacks ({strangers.sum()} such rows). "
-            "Give its history, or leave them out."
-        )
-    after = after.drop(columns=list(unknown)).assign(
+    after = _rows_ahead(table, future, columns)
+    after = after.assign(
         **{
-            columns.id: after[columns.id].astype(table[columns.id].dtype),
+            columns.id: _ids_ahead(after[columns.id], table[columns.id]),
             columns.time: _like(after[columns.time], table[columns.time]),
         }
     )
     keys = [columns.id, columns.time]
+    twice = after.duplicated(keys)
+    if twice.any():
+        row = _first(twice)
+        series, time = (after[key].iloc[row] for key in keys)
+        raise DataError(
+            f"the future has {time} of series {named(series)} twice, again in {place(after, row)} ({twice.sum()} such "
+            "rows). Keep one row for each series and time."
+        )
     again = pd.MultiIndex.from_frame(after[keys]).isin(pd.MultiIndex.from_frame(table[keys]))
     if again.any():
         log.warning("%d rows of the future are in the table already; the table's count.", again.sum())
@@ -131,17 +160,63 @@ def with_future(table: pd.DataFrame, future: pd.DataFrame, columns: Columns) -> 
             met = pd.Index(after[name].dropna().unique())
             dtype = pd.CategoricalDtype(table[name].cat.categories.union(met, sort=False))
             table, after = (part.assign(**{name: part[name].astype(dtype)}) for part in (table, after))
-    return pd.concat([table, after], ignore_index=True)
+    return pd.concat([table, after]).rename_axis(table.index.names)  # whose lines are those of the history
 
 
-def numbers(column: pd.Series, dtype: type = np.float64) -> np.ndarray:
+def _rows_ahead(table: pd.DataFrame, future: pd.DataFrame, columns: Columns) -> pd.DataFrame:
+    """Return id, time and known covariates of a future, each cell of which makes sense by itself."""
+    unknown = (*columns.targets, *columns.past, *columns.static)  # whatever future says of them is not read
+    try:
+        after = long_frame(future.assign(**dict.fromkeys(unknown, np.nan)), columns).drop(columns=list(unknown))
+        stamps(after[columns.time])
+        for name in columns.known:
+            if is_number(table[name]) and not is_number(after[name]):
+                after = after.assign(**{name: numbers(after[name])})
+    except DataError as error:
+        raise DataError(f"the future: {error}") from error
+    return after
+
+
+def _ids_ahead(ids: pd.Series, known: pd.Series) -> pd.Series:
+    """Return the series of a future by the names that its history gives them: 1 and "1" are one."""
+    own = known.drop_duplicates()
+    own = own.set_axis(own.astype(str).astype(object)).loc[lambda names: ~names.index.duplicated()]
+    places = own.index.get_indexer(pd.Index(ids.astype(str), dtype=object))
+    if (places < 0).any():
+        row = _first(places < 0)
+        kinds = "" if ids.dtype == known.dtype else f"; its ids are {ids.dtype}, and those of the table {known.dtype}"
+        raise DataError(
+            f"the future has rows of series {named(ids.iloc[row])}, which the table lacks ({place(ids, row)}, "
+            f"{(places < 0).sum()} such rows{kinds}). Give its history, or leave them out."
+        )
+    return own.iloc[places].set_axis(ids.index)
+
+
+def is_number(column: pd.Series) -> bool:
+    """Return whether a column holds numbers; flags are none."""
+    if column.dtype == object:  # numbers with None among them
+        column = column.infer_objects()
+    return pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype)
+
+
+def numbers(column: pd.Series, dtype: type = np.float64, *, at: Callable[[int], str] | None = None) -> np.ndarray:
     """Return a column as floats, NaN where missing.
+
+    Parameters
+    ----------
+    column : Series (N,)
+        Cells of any kind.
+    dtype : type
+        Of the result (N,).
+    at : callable
+        Says where a row stands, for errors; by its line or number where it is not given.
 
     Raises
     ------
     DataError
-        If a cell is text or infinite.
+        If a cell is text, infinite, or so large that its square is.
     """
+    at = at or partial(place, column)
     if column.dtype.kind in "mM":
         raise DataError(f"column {column.name!r} holds {column.dtype}, not numbers. Check the roles of the columns.")
     try:
@@ -152,13 +227,14 @@ def numbers(column: pd.Series, dtype: type = np.float64) -> np.ndarray:
         row = _first(parsed.isna() & column.notna())
         cell = column.iloc[row]
         raise DataError(
-            f"column {column.name!r} holds {cell!r} in row {row}, which is not a number. "
-            "Mend the cell, or leave it empty where the value is unknown."
+            f"column {column.name!r} holds {cell!r} in {at(row)}, which is not a number. "
+            f"Mend the cell, or leave it empty where the value is unknown.{decimal_hint(cell)}"
         ) from None
-    infinite = np.isinf(values)
-    if infinite.any():
-        row = _first(infinite)
-        raise DataError(f"column {column.name!r} is infinite in row {row}. Leave the cell empty.")
+    beyond = np.abs(values) > min(LARGEST, float(np.finfo(values.dtype).max))
+    if beyond.any():
+        row = _first(beyond)
+        what = "is infinite" if np.isinf(values[row]) else f"holds {values[row]:g}, too large to be squared,"
+        raise DataError(f"column {column.name!r} {what} in {at(row)}. Leave the cell empty, or choose another unit.")
     return values
 
 
@@ -169,7 +245,7 @@ def stamps(column: pd.Series) -> tuple[np.ndarray, Any]:
     """
     if column.isna().any():
         row = _first(column.isna())
-        raise DataError(f"column {column.name!r} has no time in row {row}. Give each row its time.")
+        raise DataError(f"column {column.name!r} has no time in {place(column, row)}. Give each row its time.")
     if pd.api.types.is_integer_dtype(column.dtype):
         return _counted(column.to_numpy(dtype=np.int64), column.name), None
     if not isinstance(column.dtype, (np.dtype, pd.DatetimeTZDtype)) or column.dtype.kind != "M":
@@ -179,11 +255,11 @@ def stamps(column: pd.Series) -> tuple[np.ndarray, Any]:
         _refuse_nameless(zone, column.name)
         column = column.dt.tz_convert("UTC").dt.tz_localize(None)
     times = column.to_numpy()
-    cut = times.astype("datetime64[us]")
-    if (cut != times).any():
+    cut = times.astype("datetime64[us]", copy=False)
+    if cut is not times and (cut != times).any():
         row = _first(cut != times)
         raise DataError(
-            f"column {column.name!r} holds {column.iloc[row]} in row {row}; times are whole microseconds. "
+            f"column {column.name!r} holds {column.iloc[row]} in {place(column, row)}; times are whole microseconds. "
             "Round them, or number the rows."
         )
     return cut, zone
@@ -231,25 +307,40 @@ def _parsed(column: pd.Series) -> pd.Series:
         raise DataError(f"column {column.name!r} holds {column.dtype} as times. Give timestamps or whole numbers.")
     try:
         parsed = pd.to_datetime(column)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         parsed = _parsed_apart(column)
     if parsed.isna().any():
         row = _first(parsed.isna())
         raise DataError(
-            f"column {column.name!r} holds {column.iloc[row]!r} in row {row}, which is not a time. Write 2024-01-31."
+            f"column {column.name!r} holds {column.iloc[row]!r} in {place(column, row)}, which is not a time as the "
+            "others are. Write 2024-01-31, or 2024-01-31 23:59."
         )
     return parsed
 
 
 def _parsed_apart(column: pd.Series) -> pd.Series:
-    """Return text as times, NaT where it is none."""
+    """Return text as times, NaT where it is not as the others are."""
     try:
-        return pd.to_datetime(column, errors="coerce", format="ISO8601")
-    except ValueError as error:  # several offsets from UTC
-        raise DataError(
-            f"column {column.name!r} mixes several offsets from UTC ({column.iloc[0]!r} and others). "
-            "Convert them: pd.to_datetime(..., utc=True), then .dt.tz_convert to the zone of the series."
-        ) from error
+        iso = pd.to_datetime(column, errors="coerce", format="ISO8601")
+    except ValueError as error:
+        raise DataError(_several_offsets(column)) from error
+    if not iso.isna().any():
+        return iso
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that the first cell has no form that pandas knows: it is refused below
+        alike = pd.to_datetime(column, errors="coerce")  # in the form of the first cell
+    return alike if alike.isna().sum() < iso.isna().sum() else iso
+
+
+def _several_offsets(column: pd.Series) -> str:
+    """Return which rows of text have offsets from UTC that differ."""
+    offsets = column.astype(str).str.extract(OFFSET, expand=False).fillna("")
+    row = _first(offsets != offsets.iloc[0])
+    return (
+        f"column {column.name!r} mixes several offsets from UTC: {column.iloc[0]!r} in {place(column, 0)}, "
+        f"{column.iloc[row]!r} in {place(column, row)}. Write all times in UTC (2024-01-31T12:00Z), or convert them: "
+        "pd.to_datetime(..., utc=True), then .dt.tz_convert to the zone of the series."
+    )
 
 
 def _with_index(frame: pd.DataFrame, columns: Columns) -> pd.DataFrame:
@@ -269,17 +360,30 @@ def _melted(frame: pd.DataFrame, columns: Columns) -> pd.DataFrame:
     count = values.shape[1]
     if not count:
         raise DataError(f"the wide table has no column beside {columns.time!r}. Each series is a column.")
+    stamps(frame[columns.time])  # a wrong one is named before its row stands for many
+    times = pd.concat([frame[columns.time]] * count)
     return pd.DataFrame(
         {
             columns.id: values.columns.repeat(len(frame)),
-            columns.time: pd.concat([frame[columns.time]] * count, ignore_index=True),
+            columns.time: times,
             columns.targets[0]: np.concatenate([numbers(values[name]) for name in values]),
-        }
+        },
+        index=times.index,
     )
+
+
+def _readers(suffix: str) -> str:
+    """Return which files can be read instead of one that cannot."""
+    if suffix.lower() in SHEETS:
+        return "save its sheet as CSV (UTF-8), or in Python: pd.read_excel(path).to_parquet('table.parquet')."
+    return unknown_name("reader for", suffix, (*CSV, *READERS))
 
 
 def _missing(frame: pd.DataFrame, name: str, role: str) -> str:
     there_are = unknown_name("column", name, map(str, frame.columns))
+    spaced = next((str(other) for other in frame if str(other).strip() == name), None)
+    if spaced is not None:
+        there_are += f" One of them is {spaced!r}, with spaces: name it so, or take them out."
     way_out = f"In training name another (data.columns.{role}=NAME); a trained model needs the column by this name."
     return f"{there_are} It is columns.{role}. {way_out}"
 

@@ -1,9 +1,8 @@
-"""Windows: what they are, how they are drawn, and how a span is split. Nothing else knows."""
+"""Windows: what they are, and how they are drawn. Nothing else knows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -13,9 +12,9 @@ from torch import Tensor
 from forecast.batch import Batch, Inputs, Outcome, Sizes
 from forecast.data.encoding import Encoding, counted
 from forecast.data.panel import Panel
-from forecast.errors import ConfigError, DataError, named
+from forecast.data.splits import refuse_short
+from forecast.errors import DataError, named
 
-Split = Literal["calendar", "series_end"]
 LISTED = 20  # series with missing rows that an error names
 AT_ONCE = 2**19  # steps whose calendar is worked out in one go
 
@@ -48,7 +47,7 @@ class Windows:
     ) -> None:
         self.panel, self.context_length, self.horizon = panel, context_length, horizon
         self.device = torch.device(device)
-        self._encoding = encoding
+        self.encoding = encoding
         steps, series = len(panel.target), len(panel.ids)
         past, known = encoding.encode(panel.past, steps), encoding.encode(panel.known, steps)
         static = encoding.encode(panel.static, series)
@@ -66,12 +65,9 @@ class Windows:
         )
         self._past_codes = self._laid(past.codes, dtype=np.int64).to(self.device)
         # A step without a row has no known covariates; its target is unobserved, which tells the network.
-        beside = encoding.calendar_widths()
-        numbers = self._laid(np.nan_to_num(known.numbers), dtype=np.float32, beside=beside[0])
-        codes = self._laid(known.codes, dtype=np.int64, beside=beside[1])
-        if any(beside):
-            self._fill_calendar(numbers.numpy(), codes.numpy(), before)
-        self._known, self._known_codes = numbers.to(self.device), codes.to(self.device)
+        self._known = self._laid(np.nan_to_num(known.numbers), dtype=np.float32).to(self.device)
+        self._known_codes = self._laid(known.codes, dtype=np.int64).to(self.device)
+        self._lay_calendar()
         self._static, self._static_codes = self._moved(static.numbers), self._moved(static.codes)
         self._numbers = self._moved(encoding.numbers_of(panel.ids))
         self._offsets = self._moved(panel.offsets)
@@ -84,13 +80,13 @@ class Windows:
 
     def sizes(self, *, season: int, outputs: int) -> Sizes:
         """Return the shapes that a network for these windows must have."""
-        panel, encoding = self.panel, self._encoding
+        panel, encoding = self.panel, self.encoding
         return Sizes(
             context_length=self.context_length,
             horizon=self.horizon,
             targets=self._target.shape[1],
             past=self._past.shape[1],
-            known=self._known.shape[1],
+            known=self._known.shape[1] + self._calendar.shape[1],
             static=self._static.shape[1],
             past_cardinalities=encoding.cardinalities(panel.past),
             known_cardinalities=encoding.cardinalities(panel.known) + encoding.calendar_cardinalities(),
@@ -107,16 +103,16 @@ class Windows:
         follows a context in which a target was never observed counts as unobserved too: nothing scales it.
         """
         length = self.context_length
-        begins = self._begins[series] + ends
+        begins, calendar_begins = self._begins[series] + ends, self._calendar_begins[series] + ends
         target, observed = self._cut(self._target, begins), self._cut(self._observed, begins)
         inputs = Inputs(
             target=target[:, :length],
             observed=observed[:, :length],
             past=self._cut(self._past, begins)[:, :length],
-            known=self._cut(self._known, begins),
+            known=_beside(self._cut(self._known, begins), self._cut(self._calendar, calendar_begins)),
             static=self._static[series],
             past_codes=self._cut(self._past_codes, begins)[:, :length],
-            known_codes=self._cut(self._known_codes, begins),
+            known_codes=_beside(self._cut(self._known_codes, begins), self._cut(self._calendar_codes, calendar_begins)),
             static_codes=self._static_codes[series],
             series=self._numbers[series],
             position=self._position(series, ends - 1),
@@ -126,24 +122,34 @@ class Windows:
             ahead = ahead * inputs.observed.amax(dim=1, keepdim=True)
         return inputs, Outcome(target[:, length:], ahead)
 
-    def _fill_calendar(self, numbers: np.ndarray, codes: np.ndarray, before: np.ndarray) -> None:
-        """Write what the calendar tells, up to a horizon beyond the end of each series, into the last columns."""
+    def _lay_calendar(self) -> None:
+        """Lay what the calendar tells, up to a horizon beyond each series' end; once for series that start together."""
         panel, lengths = self.panel, self.panel.lengths + self.horizon
-        parts = np.cumsum(lengths) // AT_ONCE
-        for part in np.unique(parts):
+        first = alike = np.arange(len(panel.ids))
+        if panel.times is None:
+            _, first, alike = np.unique(panel.starts, return_index=True, return_inverse=True)
+        spans = np.zeros(len(first), np.int64)
+        np.maximum.at(spans, alike, lengths)
+        begins = np.cumsum(spans) - spans + self._gap * np.arange(1, len(first) + 1)
+        widths = self.encoding.calendar_widths()
+        total = int(spans.sum()) + self._gap * (len(first) + 1)
+        numbers, codes = np.zeros((total, widths[0]), np.float32), np.zeros((total, widths[1]), np.int64)
+        parts = np.cumsum(spans) // AT_ONCE
+        for part in np.unique(parts) if any(widths) else ():
             own = np.flatnonzero(parts == part)
-            series, steps = np.repeat(own, lengths[own]), counted(lengths[own])
-            told = self._encoding.encode_calendar(panel, series, steps)
-            rows = (panel.offsets[:-1] + before)[series] + steps
-            numbers[rows, numbers.shape[1] - told.numbers.shape[1] :] = told.numbers
-            codes[rows, codes.shape[1] - told.codes.shape[1] :] = told.codes
+            group, steps = np.repeat(own, spans[own]), counted(spans[own])
+            told = self.encoding.encode_calendar(panel, first[group], steps)
+            numbers[begins[group] + steps], codes[begins[group] + steps] = told
+        self._calendar, self._calendar_codes = self._moved(numbers), self._moved(codes)
+        self._calendar_begins = self._moved((begins - self.context_length)[alike])
 
-    def _laid(self, values: np.ndarray, *, dtype: type, beside: int = 0) -> Tensor:
-        """Return values over time (T, width) with zeros around each series, and in columns beside them."""
+    def _laid(self, values: np.ndarray, *, dtype: type) -> Tensor:
+        """Return values over time (T, width) with zeros around each series."""
         width = values.shape[1]
         total = len(values) + self._gap * (len(self.panel.ids) + 1)
-        laid: np.ndarray = np.zeros((total, width + beside), dtype)
-        laid[self._rows, :width] = values
+        laid: np.ndarray = np.zeros((total, width), dtype)
+        if width:
+            laid[self._rows] = values
         return torch.as_tensor(laid)
 
     def _moved(self, values: np.ndarray) -> Tensor:
@@ -161,6 +167,38 @@ class Windows:
         if self.panel.times is None:
             return self._positions[series] + steps
         return self._positions[self._offsets[series] + steps]
+
+
+def prediction_windows(
+    panel: Panel,
+    encoding: Encoding,
+    series: np.ndarray,
+    ends: np.ndarray,
+    *,
+    context_length: int,
+    horizon: int,
+    device: torch.device,
+) -> tuple[Windows, Tensor, Tensor]:
+    """Lay those steps alone that the windows of some origins reach.
+
+    Parameters
+    ----------
+    series, ends : ndarray of int64 (N,)
+        The origins: number of the series in the panel, and how many of its steps are known.
+
+    Returns
+    -------
+    Windows, and what `Windows.batch` calls the same origins: series (N,) and ends (N,) on the device.
+    """
+    keep, own = np.unique(series, return_inverse=True)
+    lengths = panel.lengths[keep]
+    begins, until = lengths.copy(), np.zeros_like(lengths)
+    np.minimum.at(begins, own, np.maximum(ends - context_length, 0))
+    np.maximum.at(until, own, np.minimum(ends + horizon, lengths[own]))
+    part = panel.part(keep, begins, until)
+    ends = ends - (until - part.lengths)[own]
+    windows = Windows(part, encoding, context_length=context_length, horizon=horizon, device=device)
+    return windows, torch.as_tensor(own, device=device), torch.as_tensor(ends, device=device)
 
 
 class TrainingWindows:
@@ -184,16 +222,10 @@ class TrainingWindows:
         self.windows, self.batch_size, self.seed = windows, batch_size, seed
         self.steps, self.start = steps, start
         panel, horizon, context = windows.panel, windows.horizon, windows.context_length
+        refuse_short(panel, horizon=horizon)
         room = panel.ends - horizon  # the latest end of a window with a full horizon
         first = np.minimum(context, np.maximum(room // 2, 1))
         counts = np.maximum(room - first + 1, 0)
-        if not counts.any():
-            longest = int(panel.ends.argmax())
-            raise DataError(
-                f"no series is long enough to train on: the longest, {named(panel.ids[longest])}, has "
-                f"{panel.ends[longest]} steps, and a horizon of {horizon} needs at least {horizon + 1}. "
-                "Shorten the horizon, or give longer series."
-            )
         totals = np.cumsum(counts)
         self._totals = torch.as_tensor(totals)
         self._first = torch.as_tensor(first - (totals - counts))
@@ -240,28 +272,39 @@ class TrainingWindows:
         return torch.as_tensor(np.flatnonzero(both))
 
 
-def windows_after(windows: Windows, ends: np.ndarray) -> list[Batch]:
-    """Return the windows that follow `ends` (n,) horizon by horizon to the end of the span, a batch for each.
+class HeldBack:
+    """The windows that follow `ends` (n,) horizon by horizon to the end of the span, cut a batch at a time.
 
-    Windows whose context holds no observation are left out.
+    Windows whose context or horizon holds no observation are left out.
 
     Raises
     ------
     DataError
-        If nothing was observed there.
+        If there are none.
     """
-    batches = []
-    panel = windows.panel
-    for begin in range(int((panel.ends - ends).max()) // windows.horizon):
-        at = ends + begin * windows.horizon
-        series = np.flatnonzero((ends > 0) & (at < panel.ends))
-        series = series[panel.observed(series, at[series] - windows.context_length, at[series])]
-        if len(series):
-            parts = (torch.as_tensor(part, device=windows.device) for part in (series, at[series]))
-            batches.append(windows.batch(*parts))
-    if not any(float(outcome.observed.sum()) for _, outcome in batches):
-        raise DataError("no series has a value left to validate on. Lower training.validation, or give longer series.")
-    return batches
+
+    def __init__(self, windows: Windows, ends: np.ndarray, *, batch_size: int = 2048) -> None:
+        self.windows, panel = windows, windows.panel
+        self._origins: list[tuple[np.ndarray, np.ndarray]] = []
+        lengths = {"context_length": windows.context_length, "horizon": windows.horizon}
+        for begin in range(int((panel.ends - ends).max()) // windows.horizon):
+            at = ends + begin * windows.horizon
+            series = np.flatnonzero((ends > 0) & (at < panel.ends))
+            series = series[observed_around(panel, series, at[series], **lengths)]
+            parts = (series[first : first + batch_size] for first in range(0, len(series), batch_size))
+            self._origins += [(part, at[part]) for part in parts]
+        if not self._origins:
+            raise DataError(
+                "no series has a value left to validate on. Lower training.validation, or give longer series."
+            )
+
+    def __len__(self) -> int:
+        return len(self._origins)
+
+    def __getitem__(self, number: int) -> Batch:
+        return self.windows.batch(
+            *(torch.as_tensor(part, device=self.windows.device) for part in self._origins[number])
+        )
 
 
 def observed_around(
@@ -312,48 +355,13 @@ def refuse_missing_known(panel: Panel, series: np.ndarray, ends: np.ndarray, *, 
     )
 
 
+def _beside(own: Tensor, calendar: Tensor) -> Tensor:
+    """Return known covariates and what the calendar tells side by side: (B, L + H, F)."""
+    if not own.shape[2] or not calendar.shape[2]:
+        return own if own.shape[2] else calendar
+    return torch.cat([own, calendar], dim=2)
+
+
 def step_seed(seed: int, step: int) -> int:
     """Return the seed of one step's random numbers."""
     return (int(seed) * 1_000_003 + step * 7_919 + 1) % (2**63)
-
-
-def split_ends(panel: Panel, *, horizon: int, windows: int, split: Split, step: int | None = None) -> np.ndarray:
-    """Return where the known part of each series ends at each held-back origin; the last is one horizon from the end.
-
-    Parameters
-    ----------
-    panel : Panel
-        The whole span.
-    horizon, windows : int
-        Steps of one held-back window, and how many there are.
-    step : int
-        Steps from one origin to the next; the horizon by default, so that windows do not overlap.
-    split : {"calendar", "series_end"}
-        One cutoff for all series, counted back from the last stamp of the panel (where rows are the grid, a
-        series with fewer rows than others has earlier ones); or from each series' own end.
-
-    Returns
-    -------
-    int64 (windows, n). A series with an end of 0 has no history there; one whose end is its length, no truth.
-    """
-    step = horizon if step is None else step
-    back = horizon + step * np.arange(windows - 1, -1, -1)[:, None]
-    if split == "series_end":
-        return np.maximum(panel.ends - back, 0)
-    if split != "calendar":
-        raise ConfigError(f"split is calendar or series_end, got {split!r}.")
-    series = np.arange(len(panel.ids))
-    if panel.times is None:
-        first = panel.positions(series, np.zeros(len(series), np.int64))
-        last = (first + panel.ends).max()
-        return np.clip(last - back - first, 0, panel.ends)
-    spans = [panel.times[begin : begin + end] for begin, end in zip(panel.offsets, panel.ends, strict=False)]
-    stamps = np.unique(np.concatenate(spans))
-    last_known = len(stamps) - back[:, 0] - 1
-    cutoffs = stamps[np.maximum(last_known, 0)]
-    ends = np.stack([np.searchsorted(span, cutoffs, side="right") for span in spans], axis=1)
-    ends[last_known < 0] = 0
-    for early, late in reversed(list(zip(ends[:-1], ends[1:], strict=True))):
-        short = (late < panel.ends) & (late - early < step)  # of a series with fewer rows than the others
-        early[short] = np.maximum(late[short] - step, 0)
-    return ends

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from numbers import Integral
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,11 +13,12 @@ from scipy.special import ndtri
 from sklearn.base import clone
 
 from forecast.data.panel import Panel
-from forecast.data.windows import Split
-from forecast.errors import ConfigError, DataError, unknown_name
+from forecast.data.splits import Split
+from forecast.errors import DataError, named
 from forecast.evaluation.baselines import BASELINES
 from forecast.evaluation.metrics import mase_scale
 from forecast.evaluation.origins import Origins, fold_ends, scored_origins, truth_after, warn_of_left_out
+from forecast.evaluation.plan import check_baselines, check_plan
 from forecast.evaluation.tables import INTERVAL, Backtest, tabulated
 from forecast.frames import FORECAST, forecast_frame, level_name, raised_to_minima, told
 from forecast.predictor import Predictor, Table
@@ -141,39 +141,6 @@ def evaluate(
     return _scored([part], panel, fitted, asked=len(origins.series), mase_season=mase_season)
 
 
-def check_baselines(baselines: Sequence[str], *, name: str | None = None) -> None:
-    """Refuse a name that is not in `BASELINES`, is there twice, or is that of the forecaster too."""
-    if isinstance(baselines, str):
-        raise ConfigError(f"baselines is a list of names, got {baselines!r}. Write [{baselines}].")
-    for baseline in baselines:
-        if baseline not in BASELINES:
-            raise ConfigError(unknown_name("baseline", baseline, BASELINES))
-        if list(baselines).count(baseline) > 1:
-            raise ConfigError(f"baseline {baseline!r} is named twice. Name it once.")
-    if name in baselines:
-        raise ConfigError(
-            f"the forecaster is named {name!r}, as a baseline is. Give another name, or leave that one out."
-        )
-
-
-def check_plan(*, folds: int, step: int | None, refit: bool | int, horizon: int, mase_season: int | None) -> int:
-    """Return how many folds a fit serves."""
-    for name, value in {"folds": folds, "step": step, "horizon": horizon, "mase_season": mase_season}.items():
-        if value is None and name in ("step", "mase_season"):
-            continue
-        if not _is_count(value):
-            raise ConfigError(f"{name} is a whole number of 1 or more, got {value!r}.")
-    if isinstance(refit, bool):
-        return 1 if refit else folds
-    if not _is_count(refit):
-        raise ConfigError(f"refit is False, True, or every how many folds to fit again (1 or more); got {refit!r}.")
-    return refit
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
-
-
 def _named(forecaster: Predictor) -> str:
     model = getattr(forecaster, "model", None)
     return model if isinstance(model, str) else type(forecaster).__name__.lower()
@@ -187,7 +154,9 @@ def _forecasts(
     levels = _levels(fitted)
     values = {name: fitted.predict_origins(panel, origins.series, origins.ends, levels=levels)}
     for baseline in baselines:
-        values[baseline] = _simple(baseline, fitted, panel, known, origins, levels=levels, like=values[name])
+        simple = _simple(baseline, fitted, panel, known, origins, levels=levels, like=values[name])
+        if _is_scorable(baseline, simple, told(values[name]), panel.ids[origins.series]):
+            values[baseline] = simple
     return _Forecasts(origins, values)
 
 
@@ -221,6 +190,19 @@ def _simple(
     return raised_to_minima(values, panel.columns)
 
 
+def _is_scorable(baseline: str, values: np.ndarray, where: tuple[np.ndarray, np.ndarray], ids: pd.Index) -> bool:
+    """Return whether a baseline forecasts numbers for the origins and targets `where`; tell of it where it does not."""
+    origin, channel = where
+    own = values[origin, :, channel]  # (M, H, 1 + Q); an unknown spread is NaN
+    odd = (~np.isfinite(own[..., 0]) | np.isinf(own).any(axis=-1)).any(axis=-1)
+    if odd.any():
+        log.warning(
+            "baseline %s is left out: its forecast of series %s is not finite (%d such windows).",
+            baseline, named(ids[origin[odd.argmax()]]), odd.sum(),
+        )  # fmt: skip
+    return not odd.any()
+
+
 def _levels(fitted: Predictor) -> list[float]:
     """Return the levels of the forecaster and those of the interval that it can give."""
     own = fitted.levels()
@@ -233,7 +215,8 @@ def _scored(
 ) -> Backtest:
     """Lay the forecasts beside the truth, and score them."""
     origins = Origins(*(np.concatenate(fields) for fields in zip(*(part.origins for part in parts), strict=True)))
-    values = {model: np.concatenate([part.values[model] for part in parts]) for model in parts[0].values}
+    models = [model for model in parts[0].values if all(model in part.values for part in parts)]
+    values = {model: np.concatenate([part.values[model] for part in parts]) for model in models}
     origin, channel = told(next(iter(values.values())))
     left_out = asked * len(panel.columns.targets) - len(origin)
     if left_out:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from forecast.data.panel import Panel
-from forecast.data.windows import Split, split_ends
+from forecast.data.splits import Split, split_ends
 from forecast.errors import DataError
 
 log = logging.getLogger("forecast")

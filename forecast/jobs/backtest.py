@@ -8,8 +8,11 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from forecast.data.laying import laid
 from forecast.data.panel import Panel
-from forecast.evaluation import backtest as evaluation
+from forecast.data.splits import refuse_short
+from forecast.evaluation.origins import fold_ends
+from forecast.evaluation.plan import check_baselines, check_plan
 from forecast.evaluation.tables import Backtest
 from forecast.evaluation.verdict import conclusion
 from forecast.frames import history_frame
@@ -17,8 +20,6 @@ from forecast.jobs.console import about, new_console, print_files, print_folds, 
 from forecast.jobs.learner import Learner, new_learner
 from forecast.jobs.record import draw, draw_errors, logged, write_card, write_forecast, write_report, write_scores
 from forecast.jobs.settings import load_table, output_folder, plain
-from forecast.predictor import laid
-from forecast.report import figures
 
 NO_MODEL = "No model is saved: forecast train fits on everything and saves one."
 
@@ -33,17 +34,21 @@ def backtest(config: DictConfig) -> None:
 def _backtest(settings: dict[str, Any], folder: Path) -> None:
     began, console, plan = time.monotonic(), new_console(), settings["backtest"]
     learner = new_learner(settings)
-    evaluation.check_baselines(plan["baselines"], name=learner.name)
+    check_baselines(plan["baselines"], name=learner.name)
     panel = laid(load_table(settings["data"]), learner.columns, freq=learner.freq)
-    evaluation.check_plan(
+    check_plan(
         **{name: plan[name] for name in ("folds", "step", "refit")}, horizon=learner.horizon,
         mase_season=settings["data"]["mase_season"],
     )  # fmt: skip
+    refuse_short(panel, horizon=learner.horizon, context_length=settings["context_length"])
+    fold_ends(panel, horizon=learner.horizon, folds=plan["folds"], step=plan["step"], split=plan["split"])
     tell(console, about(panel, title=settings["data"]["name"], what=learner.about, horizon=learner.horizon))
     facts = {"folds": _plan(plan, learner.horizon)}
     tell(console, facts["folds"])
+    from forecast.evaluation.backtest import backtest as evaluate  # torch loads once table and settings are right
+
     with shown_progress(console, modules=["backtest", "ensemble", "members"]):
-        scored = evaluation.backtest(
+        scored = evaluate(
             learner.make(), panel, **plan, mase_season=settings["data"]["mase_season"], name=learner.name,
             folder=folder / "checkpoints",
         )  # fmt: skip
@@ -65,6 +70,8 @@ def _backtest(settings: dict[str, Any], folder: Path) -> None:
 
 
 def _draw(folder: Path, panel: Panel, scored: Backtest, learner: Learner, *, context: int | None) -> None:
+    from forecast.report import figures
+
     figure = figures.folds_figure(
         history_frame(panel), scored.forecasts, columns=panel.columns, model=learner.name,
         context=context or 4 * learner.horizon,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -13,13 +13,14 @@ from hydra.core.hydra_config import HydraConfig
 from forecast.config import Setting, read
 from forecast.data.columns import Columns
 from forecast.data.panel import Panel
-from forecast.ensemble import Ensemble
 from forecast.errors import ConfigError, DataError, named
-from forecast.forecaster import Forecaster
 from forecast.frames import level_names
 from forecast.jobs.settings import chosen, columns_of
-from forecast.predictor import Predictor
-from forecast.training import Training
+from forecast.training.settings import Training
+
+if TYPE_CHECKING:  # torch and the rest load once table and settings are right
+    from forecast.forecaster import Forecaster
+    from forecast.predictor import Predictor
 
 COMBINED = ("combine", "weights", "validation", "processes")  # settings of an ensemble
 
@@ -54,9 +55,10 @@ class Learner:
     make: Callable[[], Predictor]
     saved: tuple[Predictor, ...] = ()
 
-    def fit(self, panel: Panel, **options: Any) -> Predictor:
-        """Return a new one fitted to a panel."""
-        return self.make().fit(panel, warm_start=bool(self.saved), **options)
+    def fit(self, panel: Panel, fits: list[Predictor], **options: Any) -> None:
+        """Append a new one to `fits`, and fit it to a panel: who stops that finds there how far it got."""
+        fits.append(self.make())
+        fits[-1].fit(panel, warm_start=bool(self.saved), **options)
 
     def refuse_seen(self, panel: Panel, ends: np.ndarray) -> None:
         """Refuse held-back windows after `ends` (n,) that the saved run has been trained on.
@@ -90,6 +92,7 @@ def new_learner(settings: dict[str, Any]) -> Learner:
     if settings["horizon"] < 1:
         raise ConfigError(f"horizon is a whole number of 1 or more, got {settings['horizon']}.")
     level_names(settings["loss"].get("levels") or ())
+    Training(**settings["training"]).check()
     columns = columns_of(settings["data"])
     models, seeds = _members(settings), settings["ensemble"]["seeds"]
     if len(models) * seeds == 1 and settings["ensemble"]["weights"] is not None:
@@ -97,6 +100,8 @@ def new_learner(settings: dict[str, Any]) -> Learner:
     options = {name: settings["ensemble"][name] for name in COMBINED}
 
     def make() -> Predictor:
+        from forecast.ensemble import Ensemble
+
         networks = [
             _network(settings, model, columns, seed=settings["seed"] + more)
             for model in models.values()
@@ -128,9 +133,19 @@ def steps_of(fitted: Predictor) -> str:
     return f"{each} steps"
 
 
+def so_far(fitted: Predictor) -> str:
+    """Return how far the training of a network came, or that of an ensemble, which is fitted whole or not at all."""
+    networks = networks_of(fitted)
+    if members_of(fitted):
+        return steps_of(fitted)
+    return f"step {len(fitted.history_)} of {(networks[0].training or Training()).steps}"
+
+
 def learned(fitted: Predictor) -> dict[str, Any]:
     """Return what was settled by training, for the card of a run."""
-    networks = fitted.members_ if isinstance(fitted, Ensemble) else networks_of(fitted)
+    from forecast.ensemble import Ensemble
+
+    networks = members_of(fitted) or networks_of(fitted)
     facts = {
         "horizon": fitted.horizon_,
         "device": str(networks[0].device),
@@ -146,10 +161,20 @@ def learned(fitted: Predictor) -> dict[str, Any]:
 
 def networks_of(predictor: Predictor) -> list[Forecaster]:
     """Return the networks whose settings are those of the next fit."""
+    from forecast.ensemble import Ensemble
+    from forecast.forecaster import Forecaster
+
     if isinstance(predictor, Ensemble):
         return list(predictor.members)
     assert isinstance(predictor, Forecaster)
     return [predictor]
+
+
+def members_of(predictor: Predictor) -> list[Forecaster]:
+    """Return the fitted networks of an ensemble, none of a network alone."""
+    from forecast.ensemble import Ensemble
+
+    return list(predictor.members_) if isinstance(predictor, Ensemble) else []
 
 
 def words() -> list[str]:
@@ -178,6 +203,8 @@ def _members(settings: dict[str, Any]) -> dict[str, Setting]:
 
 
 def _network(settings: dict[str, Any], model: Setting, columns: Columns, *, seed: int) -> Forecaster:
+    from forecast.forecaster import Forecaster
+
     return Forecaster(
         model,
         horizon=settings["horizon"],

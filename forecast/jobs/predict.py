@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from omegaconf import DictConfig
 
+from forecast.data.columns import Columns
+from forecast.data.laying import laid
 from forecast.data.panel import Panel
 from forecast.data.sources import read_table
 from forecast.errors import ConfigError
@@ -16,7 +18,9 @@ from forecast.jobs.console import new_console, print_files, print_forecast, tell
 from forecast.jobs.record import draw, logged, write_forecast
 from forecast.jobs.settings import output_folder, plain
 from forecast.jobs.warm_start import load_run
-from forecast.report import figures
+
+if TYPE_CHECKING:
+    from forecast.predictor import Predictor
 
 
 def predict(config: DictConfig) -> None:
@@ -27,22 +31,19 @@ def predict(config: DictConfig) -> None:
 
 
 def _predict(settings: dict[str, Any], folder: Path) -> None:
-    predictor = load_run(settings["run"], accelerator=settings["accelerator"])
-    path, future = settings["data"]["path"], settings["data"]["future"]
-    if path is None and future is not None:
+    data = settings["data"]
+    if data["path"] is None and data["future"] is not None:
         raise ConfigError("data.future needs the history that it follows. Add data.path=FILE.")
-    panel, table = predictor.panel_, None
+    predictor = load_run(settings["run"], accelerator=settings["accelerator"])
+    panel, future = predictor.panel_, None
     columns = panel.columns
-    if path is not None:
-        table = read_table(path)
-        panel = Panel.from_frame(table, columns, freq=predictor.freq_)
-    predicted = predictor.predict(table, future=_futures(future), levels=settings["levels"])
+    if data["path"] is not None:
+        table, future = _read(data["path"], data, columns), _futures(data, columns)
+        lay = laid if future is None else Panel.from_frame  # with a future the table is laid and told of once more
+        panel = lay(table, columns, freq=predictor.freq_)
+    predicted = predictor.predict(panel if future is None else table, future=future, levels=settings["levels"])
     write_forecast(folder, "forecast", predicted)
-    figure = figures.forecast_figure(
-        history_frame(panel), None, predicted, columns=columns, model="forecast",
-        title=f"{', '.join(columns.targets)}: {predictor.horizon_} steps ahead", context=predictor.context_length_,
-    )  # fmt: skip
-    draw(folder, "forecast", figure)
+    _draw(folder, panel, predicted, predictor)
     console = new_console()
     scenarios = f" under {predicted[SCENARIO].nunique()} scenarios" if SCENARIO in predicted else ""
     tell(console, f"{len(panel.ids)} series forecast {predictor.horizon_} steps ahead{scenarios}:")
@@ -50,12 +51,28 @@ def _predict(settings: dict[str, Any], folder: Path) -> None:
     print_files(console, folder)
 
 
-def _futures(future: Any) -> pd.DataFrame | dict[str, pd.DataFrame] | None:
+def _draw(folder: Path, panel: Panel, predicted: pd.DataFrame, predictor: Predictor) -> None:
+    from forecast.report import figures  # matplotlib loads for what is drawn, not for what is refused
+
+    figure = figures.forecast_figure(
+        history_frame(panel), None, predicted, columns=panel.columns, model="forecast",
+        title=f"{', '.join(panel.columns.targets)}: {predictor.horizon_} steps ahead",
+        context=predictor.context_length_,
+    )  # fmt: skip
+    draw(folder, "forecast", figure)
+
+
+def _read(path: str, data: dict[str, Any], columns: Columns) -> pd.DataFrame:
+    return read_table(path, ids=None if columns.wide else columns.id, **data["csv"])
+
+
+def _futures(data: dict[str, Any], columns: Columns) -> pd.DataFrame | dict[str, pd.DataFrame] | None:
     """Return the tables of known covariates ahead: one, or one for each scenario."""
+    future = data["future"]
     if future is None:
         return None
     if isinstance(future, str):
-        return read_table(future)
+        return _read(future, data, columns)
     if isinstance(future, dict) and all(isinstance(path, str) for path in future.values()):
-        return {str(name): read_table(path) for name, path in future.items()}
+        return {str(name): _read(path, data, columns) for name, path in future.items()}
     raise ConfigError(f"data.future is a file, or {{NAME: FILE, ...}} of scenarios, got {future!r}.")

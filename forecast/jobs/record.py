@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 
 from forecast.data.columns import Columns
 from forecast.data.panel import Panel
@@ -21,8 +20,6 @@ from forecast.evaluation.tables import Backtest
 from forecast.files import write_whole
 from forecast.jobs.console import shown_path
 from forecast.jobs.scores import by_fold, by_series, by_target, labelled, one_cutoff_a_fold, ranked_by
-from forecast.report import figures
-from forecast.report.page import write_page
 
 log = logging.getLogger("forecast")
 CAPTIONS = {  # of the figures, in the order of the report
@@ -44,7 +41,7 @@ def logged(folder: Path, *, job: str) -> Iterator[None]:
         log.info("stopped: %s: %s", type(error).__name__, error)
         if isinstance(error, ValueError):
             pass  # data or a setting, which going on would meet again
-        elif any(folder.glob("checkpoints/**/*.ckpt")):
+        elif any(folder.glob("checkpoints/**/*.safetensors")):
             log.warning("stopped midway. To go on: forecast %s resume=%s", job, shown_path(folder))
         elif not isinstance(error, Exception):
             log.warning("stopped, with nothing to go on from yet.")
@@ -76,6 +73,8 @@ def write_scores(folder: Path, scored: Backtest) -> None:
 
 def draw_errors(folder: Path, scored: Backtest, panel: Panel, *, folds: bool) -> None:
     """Draw the error by step of the horizon, and by fold."""
+    from forecast.report import figures  # matplotlib loads for what is drawn, not for what is refused
+
     metric = "mae" if scored.scores["mae"].notna().all() else ranked_by(scored)
     if scored.per_step[metric].isna().all():
         return  # nothing was observed
@@ -90,6 +89,8 @@ def draw_errors(folder: Path, scored: Backtest, panel: Panel, *, folds: bool) ->
 
 def draw(folder: Path, name: str, figure: Any) -> None:
     """Write a figure."""
+    from forecast.report import figures
+
     figures.save(figure, folder / "figures" / f"{name}.png")
 
 
@@ -97,6 +98,8 @@ def write_report(
     folder: Path, scored: Backtest | None, panel: Panel, card: Mapping[str, Any], *, title: str, sentence: str
 ) -> None:
     """Write tables and figures of a run as one page."""
+    from forecast.report.page import write_page
+
     tables = {}
     if scored is not None:
         tables["On held-back data"] = labelled(scored.scores)
@@ -121,6 +124,8 @@ def write_card(
     folder: Path, settings: dict[str, Any], panel: Panel, learned: Mapping[str, Any], *, seconds: float
 ) -> dict[str, Any]:
     """Write and return what a reader needs to believe a run, or to repeat it."""
+    import torch  # loaded by the training; a refused run never gets here
+
     packages = ("recurrent-forecast", "torch", "lightning", "pandas", "numpy")
     card = {
         "seed": settings["seed"],

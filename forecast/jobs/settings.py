@@ -60,7 +60,7 @@ def load_table(data: dict[str, Any]) -> pd.DataFrame:
 
 def _table(data: dict[str, Any]) -> pd.DataFrame:
     if data["path"] is not None:
-        return read_table(data["path"])
+        return read_table(data["path"], ids=None if data["columns"]["wide"] else data["columns"]["id"], **data["csv"])
     if data["ships"] is not None:
         return read_table(shipped_folder() / data["ships"])
     if data["made"] is not None:

@@ -4,29 +4,33 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
 
+from forecast.data.laying import laid
 from forecast.data.panel import Panel
-from forecast.data.windows import split_ends
-from forecast.errors import ConfigError, DataError
-from forecast.evaluation.backtest import check_baselines, evaluate
+from forecast.data.splits import refuse_short, split_ends
+from forecast.errors import ConfigError, DataError, TrainingError
 from forecast.evaluation.origins import scored_origins, usual_split
+from forecast.evaluation.plan import check_baselines
 from forecast.evaluation.tables import Backtest
 from forecast.evaluation.verdict import conclusion
 from forecast.files import write_whole
 from forecast.frames import history_frame
-from forecast.jobs.console import about, new_console, print_files, print_scores, shown_progress, tell
-from forecast.jobs.learner import Learner, learned, new_learner, steps_of
+from forecast.jobs.console import about, new_console, print_files, print_scores, shown_path, shown_progress, tell
+from forecast.jobs.learner import Learner, learned, new_learner, so_far, steps_of
 from forecast.jobs.record import draw, draw_errors, logged, write_card, write_forecast, write_report, write_scores
 from forecast.jobs.settings import load_table, logger_of, output_folder, plain
 from forecast.jobs.warm_start import origin_of, warm_learner
-from forecast.predictor import Predictor, laid
-from forecast.report import figures
+
+if TYPE_CHECKING:  # torch and the rest load once table and settings are right
+    from forecast.predictor import Predictor
 
 log = logging.getLogger("forecast")
 UNSCORED = "No held-back windows (test.windows=0): nothing is known of its worth."
@@ -44,17 +48,19 @@ def _train(settings: dict[str, Any], folder: Path) -> None:
     learner = new_learner(settings) if settings["warm_start"] is None else warm_learner(settings)
     check_baselines(test["baselines"], name=learner.name)
     panel = laid(load_table(settings["data"]), learner.columns, freq=learner.freq)
+    refuse_short(panel, horizon=learner.horizon, context_length=settings["context_length"])
+    ends = _test_ends(panel, learner.horizon, test) if test["windows"] else None
     logger = logger_of(settings["logger"], folder)
     tell(console, about(panel, title=settings["data"]["name"], what=learner.about, horizon=learner.horizon))
-    with shown_progress(console, modules=["ensemble", "members"]):
-        fitted, scored = _scored(learner, panel, settings, folder, logger) if test["windows"] else (None, None)
-        history = None if fitted is None else fitted.history_
-        if fitted is None or settings["final"]:
-            fitted = learner.fit(panel, folder=folder / "checkpoints" / "final", logger=None if scored else logger)
-            log.info("fitted %son everything: %s", "again " if scored else "", steps_of(fitted))
+    with shown_progress(console, modules=["ensemble", "members"]), _kept(folder) as fits:
+        scored = None if ends is None else _scored(learner, panel, ends, settings, folder, logger, fits)
+        if not fits or settings["final"]:
+            learner.fit(panel, fits, folder=folder / "checkpoints" / "final", logger=None if scored else logger)
+            log.info("fitted %son everything: %s", "again " if scored else "", steps_of(fits[-1]))
+    fitted, history = fits[-1], fits[0].history_
     fitted.save(folder / "model")
     future = _future(fitted, panel)
-    _draw(folder, panel, fitted, scored, future, fitted.history_ if history is None else history, name=learner.name)
+    _draw(folder, panel, fitted, scored, future, history, name=learner.name)
     card = write_card(folder, settings, panel, learned(fitted) | origin_of(settings), seconds=time.monotonic() - began)
     sentence = UNSCORED
     if scored is not None:
@@ -73,16 +79,42 @@ def _train(settings: dict[str, Any], folder: Path) -> None:
     print_files(console, folder)
 
 
+@contextmanager
+def _kept(folder: Path) -> Iterator[list[Predictor]]:
+    """Give a list for what is fitted; where training stops midway, save the first of them, and say how to go on."""
+    fits: list[Predictor] = []
+    try:
+        yield fits
+    except (KeyboardInterrupt, SystemExit):
+        if fits and hasattr(fits[0], "history_"):  # a step or more was done
+            fits[0].save(folder / "model")
+            log.warning("saved the model so far (%s): forecast predict run=%s", so_far(fits[0]), shown_path(folder))
+        raise
+    except TrainingError as error:
+        if "on_divergence" not in str(error) or not any(folder.glob("checkpoints/**/*.safetensors")):
+            raise
+        way_on = f"forecast train resume={shown_path(folder)} training.on_divergence=lower_rate"
+        raise TrainingError(f"{error} To go on with this run: {way_on}") from error
+
+
 def _scored(
-    learner: Learner, panel: Panel, settings: dict[str, Any], folder: Path, logger: Any
-) -> tuple[Predictor, Backtest]:
-    """Return what was fitted before the held-back windows, and its scores on them."""
-    test, ends = settings["test"], _test_ends(panel, learner.horizon, settings["test"])
+    learner: Learner,
+    panel: Panel,
+    ends: np.ndarray,
+    settings: dict[str, Any],
+    folder: Path,
+    logger: Any,
+    fits: list[Predictor],
+) -> Backtest:
+    """Fit on what lies before the held-back windows after `ends` (W, n), and return the scores on them."""
+    from forecast.evaluation.backtest import evaluate
+
+    test = settings["test"]
     learner.refuse_seen(panel, ends[0])
-    fitted = learner.fit(panel.until(ends[0]), folder=folder / "checkpoints" / "test", logger=logger)
-    log.info("fitted on what lies before the held-back windows: %s", steps_of(fitted))
+    learner.fit(panel.until(ends[0]), fits, folder=folder / "checkpoints" / "test", logger=logger)
+    log.info("fitted on what lies before the held-back windows: %s", steps_of(fits[0]))
     season = settings["data"]["mase_season"]
-    return fitted, evaluate(fitted, panel, ends, name=learner.name, baselines=test["baselines"], mase_season=season)
+    return evaluate(fits[0], panel, ends, name=learner.name, baselines=test["baselines"], mase_season=season)
 
 
 def _test_ends(panel: Panel, horizon: int, test: dict[str, Any]) -> np.ndarray:
@@ -120,6 +152,8 @@ def _draw(
     *,
     name: str,
 ) -> None:
+    from forecast.report import figures
+
     if scored is not None or future is not None:
         figure = figures.forecast_figure(
             history_frame(panel), None if scored is None else scored.forecasts, future, columns=panel.columns,

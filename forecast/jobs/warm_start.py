@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from forecast.config import names, read
 from forecast.data.columns import Columns
 from forecast.data.freq import Freq
-from forecast.ensemble import Ensemble, load
-from forecast.errors import ConfigError
-from forecast.jobs.learner import Learner, networks_of, words
+from forecast.documents import read_json
+from forecast.errors import ArtifactError, ConfigError
+from forecast.folders import standing
+from forecast.jobs.learner import Learner, members_of, networks_of, words
 from forecast.jobs.settings import columns_of
-from forecast.predictor import Predictor
-from forecast.training import Training
+from forecast.training.settings import Training
+
+if TYPE_CHECKING:
+    from forecast.predictor import Predictor
 
 ORIGIN = "went on from"  # in the card of a run
 
@@ -42,7 +44,7 @@ def warm_learner(settings: dict[str, Any]) -> Learner:
     columns = _kept_columns(columns_of(settings["data"]), saved.panel_.columns)
     model = networks_of(saved)[0].model
     named = next((name for name in names("model") if read("model", name) == model), "network")
-    name = "ensemble" if isinstance(saved, Ensemble) else named
+    name = "ensemble" if members_of(saved) else named
     return Learner(
         name=name,
         about=f"{name} going on from {folder}",
@@ -56,9 +58,11 @@ def warm_learner(settings: dict[str, Any]) -> Learner:
 
 def load_run(folder: str | Path, *, accelerator: dict[str, Any]) -> Predictor:
     """Return what a run has saved, or what was saved to a folder."""
+    from forecast.ensemble import load  # loads torch, which a refused setting does not wait for
+
     folder = Path(folder)
-    saved = load(folder / "model" if (folder / "model").is_dir() else folder)
-    for network in (*networks_of(saved), *(saved.members_ if isinstance(saved, Ensemble) else ())):
+    saved = load(folder / "model" if standing(folder / "model").is_dir() else folder)
+    for network in (*networks_of(saved), *members_of(saved)):
         network.accelerator = accelerator
     return saved
 
@@ -70,18 +74,41 @@ def origin_of(settings: dict[str, Any]) -> dict[str, Any]:
 
 def _before(folder: str | Path, accelerator: dict[str, Any]) -> list[Predictor]:
     """Return the runs that a saved run went on from, the latest first, as far as its card tells."""
-    folder = Path(folder)
-    card = (folder.parent if folder.name == "model" else folder) / "card.json"
-    origin = json.loads(card.read_text(encoding="utf-8")).get(ORIGIN) if card.is_file() else None
-    if origin is None:
-        return []
-    try:
-        return [load_run(origin, accelerator=accelerator), *_before(origin, accelerator)]
-    except FileNotFoundError as error:
-        raise ConfigError(
-            f"the run in '{folder}' went on from '{origin}', which is gone: what that was trained on is not known, "
-            "and so not what may be scored. Bring it back, or start from another run."
-        ) from error
+    found, seen = [], {_run_of(folder)}
+    while (origin := _origin(_run_of(folder))) is not None:
+        if _run_of(origin) in seen:
+            raise ArtifactError(
+                f"the card of the run in '{folder}' says that it went on from '{origin}', which went on from it in "
+                "turn: that cannot be. Start from another run."
+            )
+        try:
+            found.append(load_run(origin, accelerator=accelerator))
+        except FileNotFoundError as error:
+            raise ConfigError(
+                f"the run in '{folder}' went on from '{origin}', which is gone: what that was trained on is not known, "
+                "and so not what may be scored. Bring it back, or start from another run."
+            ) from error
+        folder = origin
+        seen.add(_run_of(folder))
+    return found
+
+
+def _run_of(folder: str | Path) -> Path:
+    """Return the folder of a run, which may be given as that of its model."""
+    folder = Path(folder).resolve()
+    return folder.parent if folder.name == "model" else folder
+
+
+def _origin(run: Path) -> str | None:
+    """Return what the card of a run says it went on from."""
+    card = run / "card.json"
+    if not card.exists():
+        return None
+    told = read_json(card)
+    origin = told.get(ORIGIN) if isinstance(told, dict) else told
+    if origin is not None and not isinstance(origin, str):
+        raise ArtifactError(f"'{card}' is no card of a run. Take a whole copy.")
+    return origin
 
 
 def _refuse_other_settings(settings: dict[str, Any], saved: Predictor) -> None:

@@ -12,8 +12,9 @@ Reading it runs no code from it. An ensemble is a folder of such folders: see `f
 
 from __future__ import annotations
 
-import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,13 +28,14 @@ from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
-from torch import Tensor, nn
+from torch import Tensor
 
 from forecast.batch import Sizes
-from forecast.data.columns import Columns
-from forecast.data.freq import Freq
-from forecast.data.panel import Covariate, Panel
-from forecast.errors import ArtifactError
+from forecast.data.encoding import Encoding
+from forecast.data.panel import Panel
+from forecast.documents import LARGEST_YAML, json_of, read_yaml, yaml_of
+from forecast.errors import ArtifactError, ForecastError
+from forecast.files import write_new
 from forecast.folders import (
     CHECKSUMS,
     checked_files,
@@ -41,15 +43,20 @@ from forecast.folders import (
     plain_json,
     refuse_absent,
     refuse_to_replace,
+    steadily,
     whole_folder,
 )
+from forecast.saved.panel import panel_from, parts_of, refuse_unlaid
+from forecast.saved.vetting import ODD, refuse_misfits, sizes_from
 
 FORMAT = 2
 OLDEST = 1  # format that is still read
 SETTINGS = "forecaster.yaml"
 ENSEMBLE = "ensemble.yaml"
+PACKAGE = "recurrent-forecast"
 FILES = (SETTINGS, "encoding.json", "weights.safetensors", "panel.json", "panel.safetensors")
 OWN = "|".join(map(re.escape, (*FILES, CHECKSUMS)))  # pattern of the names of a saved forecaster's files
+LONGEST = 600  # characters of a message that quotes a file
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,7 @@ class Saved:
 
     parameters: dict[str, Any]
     fitted: dict[str, Any]
-    encoding: dict[str, Any]
+    encoding: Encoding
     sizes: Sizes
     weights: dict[str, Tensor]
     panel: Panel
@@ -91,7 +98,7 @@ def save(
         "fitted": fitted,
         "sizes": {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(sizes).items()},
     }
-    about, values = _panel_parts(panel)
+    about, values = parts_of(panel)
     files = {
         SETTINGS: plain_yaml(head),
         "encoding.json": plain_json(encoding),
@@ -99,10 +106,11 @@ def save(
         "panel.json": plain_json(about),
         "panel.safetensors": save_arrays(values),
     }
+    _saved(files, path)  # what could not be loaded is not written
     files[CHECKSUMS] = checksums(files)
     with whole_folder(path) as folder:
         for name, content in files.items():
-            (folder / name).write_bytes(content)
+            write_new(folder / name, content)
     return path
 
 
@@ -114,37 +122,44 @@ def load(path: Path) -> Saved:
     AbsentError
         If there is no saved forecaster.
     ArtifactError
-        If it is damaged, of a newer format, or an ensemble.
+        If it is damaged, of a newer format, an ensemble, or does not fit together.
     """
-    if (path / ENSEMBLE).is_file():
-        raise ArtifactError(f"{str(path)!r} holds an ensemble. Read it with forecast.ensemble.load(path).")
-    refuse_absent(path, SETTINGS, kind="forecaster")
-    refuse_other_formats(path / SETTINGS)
-    files = checked_files(path, FILES)
+
+    def read(place: Path) -> Saved:
+        if (place / ENSEMBLE).is_file():
+            raise ArtifactError(f"{str(path)!r} holds an ensemble. Read it with forecast.ensemble.load(path).")
+        refuse_absent(place, SETTINGS, kind="forecaster")
+        refuse_other_formats(place / SETTINGS)
+        return _saved(checked_files(place, FILES), place)
+
+    return steadily(path, read)
+
+
+def _saved(files: dict[str, bytes], path: Path) -> Saved:
+    """Return what the files of a folder hold, held against one another."""
+    with refusing(path, kind="forecaster"):
+        parts = _upgraded(_Parts.of(files, path))
+        encoding, sizes = Encoding.from_dict(parts.encoding), sizes_from(parts.head["sizes"])
+        parameters, fitted = parts.head["parameters"], parts.head["fitted"]
+        panel = panel_from(parts.about, parts.arrays)
+        refuse_misfits(parameters, fitted, encoding, sizes, parts.weights, panel)
+        refuse_unlaid(panel, horizon=sizes.horizon)
+        return Saved(parameters, fitted, encoding, sizes, parts.weights, panel)
+
+
+@contextmanager
+def refusing(path: Path, *, kind: str) -> Iterator[None]:
+    """Say of values that were read which folder they come from, and whatever went wrong with them."""
     try:
-        parts = _upgraded(_Parts.of(files))
-        head = parts.head
-        sizes: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in head["sizes"].items()
-        }
-        return Saved(
-            parameters=head["parameters"],
-            fitted=head["fitted"],
-            encoding=parts.encoding,
-            sizes=Sizes(**sizes),
-            weights=parts.weights,
-            panel=_panel_from(parts.about, parts.arrays),
-        )
-    except (
-        KeyError,
-        TypeError,
-        AttributeError,
-        IndexError,
-        yaml.YAMLError,
-        json.JSONDecodeError,
-        SafetensorError,
-    ) as error:
-        raise ArtifactError(f"{str(path)!r} is not a saved forecaster of this package: {error!r}.") from error
+        yield
+    except ForecastError as error:
+        raise ArtifactError(f"the {kind} in {str(path)!r} cannot be read: {_short(str(error))}") from error
+    except (*ODD, SafetensorError) as error:
+        raise ArtifactError(f"{str(path)!r} is not a saved {kind} of this package: {_short(repr(error))}.") from error
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
 
 
 class _Parts(NamedTuple):
@@ -157,12 +172,12 @@ class _Parts(NamedTuple):
     arrays: dict[str, np.ndarray]
 
     @classmethod
-    def of(cls, files: dict[str, bytes]) -> _Parts:
+    def of(cls, files: dict[str, bytes], path: Path) -> _Parts:
         return cls(
-            head=yaml.safe_load(files[SETTINGS]),
-            encoding=json.loads(files["encoding.json"]),
+            head=yaml_of(files[SETTINGS], path / SETTINGS),
+            encoding=json_of(files["encoding.json"], path / "encoding.json"),
             weights=load_tensors(files["weights.safetensors"]),
-            about=json.loads(files["panel.json"]),
+            about=json_of(files["panel.json"], path / "panel.json"),
             arrays=load_arrays(files["panel.safetensors"]),
         )
 
@@ -182,25 +197,22 @@ def _upgraded(parts: _Parts) -> _Parts:
     return parts._replace(weights=weights, arrays={**parts.arrays, "target": parts.arrays["target"][:, None]})
 
 
-def fill(model: nn.Module, weights: dict[str, Tensor]) -> None:
-    """Put saved weights into a model built from the same settings."""
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as error:
-        raise ArtifactError(f"the saved weights do not fit the saved settings: {error}") from error
-
-
 def refuse_other_formats(settings: Path) -> None:
     """Say what is wrong with a newer artifact before its files are looked for: they may be others."""
     try:
-        head = yaml.safe_load(settings.read_bytes())
-    except yaml.YAMLError:
-        return  # its checksum tells whether it is damaged
+        head = read_yaml(settings)
+    except ArtifactError:
+        return  # its checksum tells whether it is damaged, and reading it again why it is refused
     found = head.get("format") if isinstance(head, dict) else None
-    if found not in range(OLDEST, FORMAT + 1):
+    if type(found) is int and found > FORMAT:
         raise ArtifactError(
-            f"{str(settings.parent)!r} has format {found}, and this version reads {OLDEST} to {FORMAT}. "
-            "Upgrade the package."
+            f"{str(settings.parent)!r} has format {found}, and this version of {PACKAGE} reads {OLDEST} to {FORMAT}. "
+            f"Upgrade it: pip install --upgrade {PACKAGE}."
+        )
+    if type(found) is not int or found < OLDEST:
+        raise ArtifactError(
+            f"{str(settings)!r} names no format that there is ({OLDEST} to {FORMAT}): it is not of this package, or "
+            "damaged. Take a whole copy."
         )
 
 
@@ -213,59 +225,11 @@ def plain_yaml(values: dict[str, Any]) -> bytes:
         If something else is among them.
     """
     try:
-        return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True).encode()
+        text = yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True).encode()
     except yaml.YAMLError as error:
         raise ArtifactError(f"a parameter of this forecaster is not plain data and cannot be saved: {error}") from None
-
-
-def _panel_parts(panel: Panel) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    ids = [name.item() if isinstance(name, np.generic) else name for name in panel.ids]
-    if not all(isinstance(name, (str, int)) for name in ids):
-        raise ArtifactError("series are saved by names that are text or whole numbers. Turn the ids into text.")
-    arrays = {
-        "offsets": panel.offsets,
-        "ends": panel.ends,
-        "target": panel.target,
-        "starts": panel.starts.view(np.int64),
-    }
-    if panel.times is not None:
-        arrays["times"] = panel.times.view(np.int64)
-    roles = {role: getattr(panel, role) for role in ("past", "known", "static")}
-    for role, covariates in roles.items():
-        arrays |= {f"{role}.{number}": covariate.values for number, covariate in enumerate(covariates)}
-    about = {
-        "ids": ids,
-        "ids_dtype": str(panel.ids.dtype),
-        "freq": panel.freq.name,
-        "columns": panel.columns.as_dict(),
-        "dtype": str(panel.dtype),
-        "zone": None if panel.zone is None else str(panel.zone),
-        "stamps": str(panel.starts.dtype),
-        "covariates": {role: [[c.name, c.categories] for c in covariates] for role, covariates in roles.items()},
-    }
-    return about, {name: np.ascontiguousarray(values) for name, values in arrays.items()}
-
-
-def _panel_from(about: dict[str, Any], arrays: dict[str, np.ndarray]) -> Panel:
-    def covariates(role: str) -> tuple[Covariate, ...]:
-        return tuple(
-            Covariate(name, arrays[f"{role}.{number}"], None if categories is None else tuple(categories))
-            for number, (name, categories) in enumerate(about["covariates"][role])
+    if len(text) > LARGEST_YAML:
+        raise ArtifactError(
+            f"the settings of this forecaster take {len(text):,} bytes, and {LARGEST_YAML:,} are saved."
         )
-
-    columns = Columns(**about["columns"])
-    return Panel(
-        ids=pd.Index(about["ids"], name=columns.id, dtype=about.get("ids_dtype")),
-        offsets=arrays["offsets"],
-        ends=arrays["ends"],
-        target=arrays["target"],
-        starts=arrays["starts"].view(about["stamps"]),
-        freq=Freq.parse(about["freq"]),
-        columns=columns,
-        dtype=pd.api.types.pandas_dtype(about["dtype"]),
-        zone=about["zone"],
-        times=arrays["times"].view(about["stamps"]) if "times" in arrays else None,
-        past=covariates("past"),
-        known=covariates("known"),
-        static=covariates("static"),
-    )
+    return text

@@ -9,6 +9,7 @@ from typing import Any
 from forecast.errors import ConfigError, unknown_name
 
 SCHEDULES = ("one_cycle", "cosine", "constant")
+ON_DIVERGENCE = ("stop", "lower_rate")
 LEAST = {"steps": 1, "batch_size": 1, "validation": 0, "check_every": 1, "patience": 1, "checkpoint_every": 0}
 
 
@@ -42,6 +43,9 @@ class Training:
         Parts of the network that stay as they are, such as "recurrent" or "features"; for fine-tuning.
     checkpoint_every : int
         Steps between two checkpoints, where the fit has a folder for them; 0 writes none.
+    on_divergence : {"stop", "lower_rate"}
+        Where the loss is not finite: stop with an error, or go back to the last checkpoint (in memory where there is no
+        folder), a second time to the start, and on at a tenth of the learning rate; three times at most.
     """
 
     steps: int = 200
@@ -57,6 +61,7 @@ class Training:
     weight_averaging: float = 0.0
     freeze: Any = ()
     checkpoint_every: int = 200
+    on_divergence: str = "stop"
 
     def check(self) -> None:
         """Refuse settings that make no sense, by name."""
@@ -70,6 +75,8 @@ class Training:
             raise ConfigError(f"training.freeze is a list of names, got {self.freeze!r}. Write [{self.freeze}].")
         if self.schedule not in SCHEDULES:
             raise ConfigError(unknown_name("training.schedule", self.schedule, SCHEDULES))
+        if self.on_divergence not in ON_DIVERGENCE:
+            raise ConfigError(unknown_name("training.on_divergence", self.on_divergence, ON_DIVERGENCE))
         if not _is_number(self.gradient_clip) or self.gradient_clip < 0:
             raise ConfigError(f"training.gradient_clip is 0 or more, got {self.gradient_clip!r}.")
         if not _is_number(self.weight_averaging) or not 0 <= self.weight_averaging < 1:

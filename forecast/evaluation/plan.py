@@ -1,0 +1,42 @@
+"""The settings of a backtest, checked before anything is fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral
+
+from forecast.errors import ConfigError, unknown_name
+from forecast.evaluation.baselines import BASELINES
+
+
+def check_baselines(baselines: Sequence[str], *, name: str | None = None) -> None:
+    """Refuse a name that is not in `BASELINES`, is there twice, or is that of the forecaster too."""
+    if isinstance(baselines, str):
+        raise ConfigError(f"baselines is a list of names, got {baselines!r}. Write [{baselines}].")
+    for baseline in baselines:
+        if baseline not in BASELINES:
+            raise ConfigError(unknown_name("baseline", baseline, BASELINES))
+        if list(baselines).count(baseline) > 1:
+            raise ConfigError(f"baseline {baseline!r} is named twice. Name it once.")
+    if name in baselines:
+        raise ConfigError(
+            f"the forecaster is named {name!r}, as a baseline is. Give another name, or leave that one out."
+        )
+
+
+def check_plan(*, folds: int, step: int | None, refit: bool | int, horizon: int, mase_season: int | None) -> int:
+    """Return how many folds a fit serves."""
+    for name, value in {"folds": folds, "step": step, "horizon": horizon, "mase_season": mase_season}.items():
+        if value is None and name in ("step", "mase_season"):
+            continue
+        if not _is_count(value):
+            raise ConfigError(f"{name} is a whole number of 1 or more, got {value!r}.")
+    if isinstance(refit, bool):
+        return 1 if refit else folds
+    if not _is_count(refit):
+        raise ConfigError(f"refit is False, True, or every how many folds to fit again (1 or more); got {refit!r}.")
+    return refit
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1

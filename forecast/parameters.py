@@ -1,0 +1,65 @@
+"""What the parameters of a forecaster come to: a device, a name, plain values."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import torch
+
+from forecast.config import TARGET, Setting, names, read, settings
+from forecast.data.columns import Columns
+from forecast.training.settings import Training
+
+GROUPS = ("model", "loss", "scaling")
+
+
+def accelerator_of(given: str | dict[str, Any]) -> dict[str, Any]:
+    """Return arguments of the trainer; auto means a CUDA device where there is one, else the CPU."""
+    arguments = given if isinstance(given, dict) else dict(_accelerator(str(given)))
+    if arguments.get("accelerator", "auto") == "auto":
+        return {**arguments, "accelerator": "cuda" if torch.cuda.is_available() else "cpu"}
+    return arguments
+
+
+@cache
+def _accelerator(name: str) -> dict[str, Any]:
+    return read("accelerator", name)  # each forecast asks, and one of a single series would wait for the file
+
+
+def device_of(accelerator: str | dict[str, Any]) -> torch.device:
+    """Return where predictions are made."""
+    wanted = accelerator_of(accelerator)["accelerator"]
+    if wanted in ("gpu", "cuda") and torch.cuda.is_available():
+        return torch.device("cuda")
+    if wanted in ("gpu", "mps") and torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+def name_of(model: Setting) -> str:
+    """Return the name of a model's file, or that of its class."""
+    if isinstance(model, str):
+        return model
+    own = settings("model", model)
+    return next((name for name in names("model") if read("model", name) == own), own[TARGET].rpartition(".")[2])
+
+
+def plain_parameters(parameters: dict[str, Any], columns: Columns) -> dict[str, Any]:
+    """Return the parameters of a forecaster that learned from these columns as plain values, for YAML."""
+    plain = {**parameters, **{group: settings(group, parameters[group]) for group in GROUPS}}
+    training = (parameters["training"] or Training()).get_params()
+    if not isinstance(training["optimizer"], str):
+        training["optimizer"] = settings("optimizer", training["optimizer"])
+    return {**plain, "columns": columns.as_dict(), "training": training}
+
+
+def about(parameters: dict[str, Any], training: Training) -> list[object]:
+    """Return every setting that moves a weight, for the fingerprint of a checkpoint.
+
+    What is done about a divergence moves none: a run that stopped there may be resumed with another answer.
+    """
+    chosen = {group: settings(group, parameters[group]) for group in GROUPS}
+    own = {**training.get_params(), "optimizer": settings("optimizer", training.optimizer)}
+    del own["on_divergence"]
+    return [own, chosen, accelerator_of(parameters["accelerator"]), parameters["seed"]]

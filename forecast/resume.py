@@ -1,0 +1,131 @@
+"""Going on with a run: which of the words in its folder are given to Hydra again. Nobody vouches for the folder."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from forecast.errors import ArtifactError, ConfigError
+
+ANEW = ("progress=", "training.on_divergence=")  # words that may be given anew: they move no weight that is kept
+NAME = re.compile(r"\w[\w-]*")  # of a file of a group: no path
+RESOLVER = re.compile(r"\$\{.*:", re.DOTALL)  # ${oc.env:HOME}, not ${horizon}
+
+
+def resumed(job: str, words: list[str]) -> list[str]:
+    """Return the words of the run that resume= names, its settings and its folder; other words as they are.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such run, or other settings are given beside it.
+    ArtifactError
+        If the folder holds more than the settings of a run: links, or words that reach beyond the job.
+    """
+    named = [word.removeprefix("resume=") for word in words if word.startswith("resume=")]
+    if not named:
+        return words
+    anew = [word for word in words if word.startswith(ANEW)]
+    other = [word for word in words if not word.startswith(("resume=", *ANEW))]
+    if other:
+        raise ConfigError(
+            f"resume=FOLDER goes on with the settings of that run; {other[0]!r} cannot be added. Leave it "
+            "out (progress= and training.on_divergence= may be given), or train anew without resume=."
+        )
+    folder = Path(named[-1])
+    _refuse_links(folder)
+    kept, by = folder / ".hydra" / "overrides.yaml", folder / ".hydra" / "hydra.yaml"
+    if not (kept.is_file() and by.is_file()):
+        raise ConfigError(
+            f"there is no run in '{folder}' (.hydra/overrides.yaml is missing). "
+            f"resume= takes a folder that forecast {job} wrote."
+        )
+    from forecast.documents import read_yaml
+
+    wrote = _wrote(read_yaml(by), folder)
+    if wrote != job:
+        raise ConfigError(f"forecast {wrote} wrote '{folder}', not {job}. Write: forecast {wrote} resume={folder}")
+    quoted = str(folder.resolve()).replace("\\", "\\\\").replace("'", "\\'")
+    return [*_vetted(read_yaml(kept), job, folder), *anew, f"hydra.run.dir='{quoted}'"]
+
+
+def _wrote(settings: Any, folder: Path) -> str:
+    """Return the job that wrote a folder."""
+    from forecast.schema import JOBS
+
+    node = settings
+    for key in ("hydra", "job", "config_name"):
+        node = node.get(key) if isinstance(node, dict) else None
+    if not isinstance(node, str) or node not in JOBS:
+        raise ArtifactError(f"'{folder}' is no run of this package: .hydra/hydra.yaml names no job. Train anew.")
+    return node
+
+
+def _refuse_links(folder: Path) -> None:
+    """Refuse a folder with links or pipes in it: what is written through them lies elsewhere."""
+    for place, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            mode = (Path(place) / name).lstat().st_mode
+            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+                raise ArtifactError(
+                    f"{str(Path(place) / name)!r} is a link or no file, and a run would be written through it. "
+                    "Replace it by what it stands for, or train anew without resume=."
+                )
+
+
+def _vetted(words: Any, job: str, folder: Path) -> list[str]:
+    """Return the words of a folder, each of which sets the job's own settings to plain values."""
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise ArtifactError(f"'{folder}' is no run of this package: .hydra/overrides.yaml is no list of words.")
+    for word in words:
+        if not _is_own(word, job):
+            raise ArtifactError(
+                f"{word[:200]!r} in '{folder}' is more than a setting of the job: what reaches Hydra, names a class, "
+                "has a resolver or sets up a logger is not taken from a folder. If the run is yours, give all of its "
+                f"words anew, and hydra.run.dir={folder}."
+            )
+    return words
+
+
+def _is_own(word: str, job: str) -> bool:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    from forecast.config import conf_folder
+    from forecast.schema import JOBS
+
+    if word.startswith("-"):
+        return False
+    try:
+        override = OverridesParser.create().parse_override(word)
+        value = override.value()
+        texts = [word, *_texts(value)]
+    except (HydraException, RecursionError):
+        return False
+    if override.package is not None or any("_target_" in text or RESOLVER.search(text) for text in texts):
+        return False
+    key = override.key_or_group
+    group, _, inner = key.partition(".")
+    if group == "logger" and (
+        inner or isinstance(value, dict)
+    ):  # loggers write where they are told, and to the network
+        return False
+    if key in {path.name for path in conf_folder().iterdir()} - {"hydra"} and not isinstance(value, dict):
+        return all(NAME.fullmatch(str(one)) for one in (value if isinstance(value, list) else [value]))
+    return group in {field.name for field in fields(JOBS[job])}
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, one in value.items():
+            yield from (*_texts(key), *_texts(one))
+    elif isinstance(value, list):
+        for one in value:
+            yield from _texts(one)
+    else:
+        yield str(value)
