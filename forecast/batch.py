@@ -12,6 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+LONGEST = 1_000_000  # steps of a context, a horizon or a season
+
 
 class Inputs(NamedTuple):
     """All that is known at the origin of each window. Absent covariates are zero-width, never None."""

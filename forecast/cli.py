@@ -6,11 +6,9 @@ import os
 import re
 import sys
 from collections.abc import Callable
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, NoReturn
 
 from forecast.errors import ConfigError, ForecastError, unknown_name
-from forecast.files import write_error
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -35,6 +33,7 @@ forecast trains recurrent neural networks on tables of time series, beside simpl
   --debug                  after JOB: errors with their stack trace
 """
 JOBS = ("train", "predict", "backtest")
+PICKLED = "--experimental-rerun"  # of Hydra, which takes any beginning of it
 RESUMED = ("train", "backtest")  # jobs that go on where they were interrupted
 
 
@@ -48,6 +47,9 @@ def main() -> None:
     job, *rest = words
     if job not in JOBS:
         _stop(unknown_name("job", job, JOBS))
+    pickled = next((word for word in rest if len(word) > 2 and PICKLED.startswith(word.partition("=")[0])), None)
+    if pickled is not None:
+        _stop(f"{pickled} would open a pickle, which may run any code. To go on with a run: resume=FOLDER.")
     debug = "--debug" in rest
     words = [word for word in rest if word != "--debug"]
     if job in RESUMED:
@@ -59,7 +61,7 @@ def main() -> None:
 def _leave_ascii() -> None:
     """Begin anew in UTF-8 mode where the locale knows no letters but a to z: files and columns may have others."""
     if sys.getfilesystemencoding() == "ascii" and sys.argv[1:]:
-        os.execv(sys.executable, [sys.executable, "-X", "utf8", "-m", "forecast", *sys.argv[1:]])
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
 
 
 def _completed(words: list[str]) -> list[str]:
@@ -118,18 +120,20 @@ def _task(job: str, *, debug: bool) -> Callable[[DictConfig], None]:
     def task(config: DictConfig) -> None:
         from forecast import jobs  # torch, pandas and the rest load only once the settings are right
         from forecast.releases import refuse_known_bad
-        from forecast.run_folder import claim, release
-        from forecast.sweeps import is_sweep, note_failure, run_folder
+        from forecast.run_folder import claim, is_claimed, output_folder, release, remove_leftovers
+        from forecast.sweeps import FAILED, forget_failure, is_sweep, note_failure
 
         sys.argv = [sys.argv[0], job, *words]  # Lightning starts the processes of further devices with these
         try:
-            claim(run_folder())
+            claim(output_folder())
+            forget_failure()
             refuse_known_bad()
             jobs.JOBS[job](config)
+            remove_leftovers(output_folder())  # not before: a run that is refused changes nothing
         except Exception as error:  # caught in here, since Hydra adds a line of its own
             if debug:
                 raise
-            if not is_sweep():
+            if not (is_sweep() and is_claimed(str(output_folder() / FAILED))):
                 _end(job, error)
             note_failure(_told(job, error))
         except (KeyboardInterrupt, SystemExit) as stop:  # Lightning turns Ctrl-C into an exit of its own
@@ -138,7 +142,7 @@ def _task(job: str, *, debug: bool) -> Callable[[DictConfig], None]:
             sys.exit(130)
         finally:
             if is_sweep():
-                release(run_folder())
+                release(output_folder())
 
     return task
 
@@ -157,7 +161,9 @@ def _end(job: str, error: Exception) -> NoReturn:
 def _told(job: str, error: Exception) -> str:
     """Return what a person is told of an error; the trace of one that nobody foresaw goes to the log."""
     if isinstance(error, _refusals()):
-        return _message(job, error)
+        from forecast.messages import message
+
+        return message(job, error)
     import logging
 
     from forecast.run_folder import is_claimed
@@ -179,73 +185,6 @@ def _refusals() -> tuple[type[Exception], ...]:
 
     # Those of torch and scikit-learn about a setting are ValueErrors.
     return ForecastError, ValueError, HydraException, OmegaConfBaseException, OSError
-
-
-def _message(job: str, error: Exception) -> str:
-    """Return what went wrong in one message, with the nearest names that there are."""
-    from hydra.errors import OverrideParseException
-
-    from forecast.run_folder import is_claimed
-
-    if isinstance(error, ForecastError):
-        return str(error)
-    for cause in (error, error.__cause__):  # Hydra writes into the folder too
-        if isinstance(cause, OSError) and is_claimed(cause.filename):
-            return str(write_error(cause.filename, cause))
-    text = f"{error}\n{error.__cause__ or ''}".strip()
-    group = re.search(r"Could not (?:find|load) '(\w+)/([^']*)'", text)
-    if group:
-        from forecast.config import names
-
-        return unknown_name(group[1], group[2], names(group[1]))
-    key = re.search(r"Could not override '([^']*)'|Key '([^']*)' (?:is )?not in", text)
-    if key:
-        every = _keys(job)
-        nearest = get_close_matches(key[1] or key[2], every, n=5, cutoff=0.4) or every
-        return f"{unknown_name('setting', key[1] or key[2], nearest)} All of them: forecast {job} --help."
-    if isinstance(error, OverrideParseException):
-        quoting = """A value with = , : brackets or letters beyond a to z is quoted twice: 'NAME="VALUE"'."""
-        return f"{error.override!r} cannot be read as NAME=VALUE. {quoting}"
-    missing = re.search(r"Missing mandatory value: (\S+)", text)
-    if missing:
-        return f"{missing[1]} is not set. Add {missing[1]}=VALUE."
-    listed = re.search(r"Error merging override (\S+)=(.*)\n.* is not a ListConfig", text)
-    if listed:
-        return f"{listed[1]} is a list, got {listed[2]!r}. Write '{listed[1]}=[{listed[2]}]'."
-    kinds = re.search(r"(?s)Cannot merge DictConfig with ListConfig.*?full_key: (\S+)", text)
-    if kinds:
-        return f"{kinds[1]} holds names with values here, got a list. Write '{kinds[1]}={{NAME: VALUE}}'."
-    wrong_type = r"Value '(.*?)' (?:of type '\w+' could not be converted to|is not a valid) (\w+)"
-    value = re.search(rf"(?s){wrong_type}.*?full_key: (\S+)", text)
-    if value:
-        return f"{value[3]} is of kind {value[2].lower()}, got {value[1]!r}."
-    return text
-
-
-def _keys(job: str) -> list[str]:
-    """Return every setting of a job, dotted."""
-    from hydra import compose, initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
-    from omegaconf import DictConfig, OmegaConf
-
-    from forecast.config import conf_folder
-
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-        settings = compose(job)
-
-    def walk(node: DictConfig, prefix: str) -> list[str]:
-        found = []
-        for name in node:
-            key = f"{prefix}{name!s}"
-            child = node._get_node(name)
-            if not isinstance(child, DictConfig) or OmegaConf.is_missing(node, name) or child._is_none():
-                found.append(key)
-            else:
-                found += [*([] if prefix else [key]), *walk(child, f"{key}.")]
-        return found
-
-    return walk(settings, "")
 
 
 def _stop(message: str, *, code: int = 2) -> NoReturn:

@@ -22,6 +22,7 @@ PACKAGES = {  # what a setting of each group may name, whatever a file says
     "optimizer": "torch.optim",
     "logger": "lightning.pytorch.loggers",
 }
+PLACEMENT = ("accelerator", "devices", "precision", "strategy", "num_nodes")  # what a file may tell the trainer
 DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", re.ASCII)  # the path of a class
 Setting = str | dict[str, Any] | partial[Any] | type
 
@@ -115,6 +116,13 @@ def build(group: str, setting: Setting, *args: Any, allow: Iterable[type] = (), 
         raise
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{target.__name__}: {error}") from error
+
+
+def is_placement(arguments: dict[Any, Any]) -> bool:
+    """Return whether arguments of the trainer say with plain values where it computes, and nothing else."""
+    plain = (bool, int, float, str, type(None))
+    each = [one for value in arguments.values() for one in (value if isinstance(value, list) else [value])]
+    return set(arguments) <= set(PLACEMENT) and all(isinstance(one, plain) for one in each)
 
 
 def _resolved(group: str, path: object, allow: Iterable[type]) -> type:

@@ -170,6 +170,16 @@ class Ensemble(Predictor):
             If it is interrupted; the ensemble is what it was, since a forecast takes all members. With a folder the
             same call goes on, and repeats no member that was trained.
         """
+        before = dict(self.__dict__)
+        try:
+            return self._fit(frame, warm_start, update_statistics, folder=folder, logger=logger)
+        except (KeyboardInterrupt, SystemExit):
+            self.__dict__.update(before)
+            raise
+
+    def _fit(
+        self, frame: Table, warm_start: bool, update_statistics: bool, *, folder: Path | None, logger: Logger | None
+    ) -> Self:
         given = self._checked()
         options = {"warm_start": warm_start, "update_statistics": update_statistics}
         if warm_start:
@@ -252,7 +262,8 @@ class Ensemble(Predictor):
             head = yaml_of(content, path / artifact.ENSEMBLE)
             settings = {name: head[name] for name in ("combine", "weights", "validation", "processes")}
             count, weights = head["members"], head["fitted"]["weights"]
-            if type(count) is not int or not (path / _place(count - 1)).is_dir():
+            lie_there = type(count) is int and all((path / _place(number)).is_dir() for number in range(count))
+            if not lie_there or count < 1:
                 raise ArtifactError(f"it has {count!r} members, which do not all lie in the folder members/.")
             given_weights(weights, count)
             if head["class"] != cls.__name__:

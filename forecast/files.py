@@ -20,6 +20,7 @@ REASONS = {
     errno.EACCES: "permission is denied",
     errno.EPERM: "permission is denied",
     errno.EROFS: "the disk is read-only",
+    errno.EEXIST: "a file is in its place",
     errno.EISDIR: "a folder is in its place",
     errno.ENOTDIR: "part of the path is a file, not a folder",
     errno.ENAMETOOLONG: "the name is too long",

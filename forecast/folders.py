@@ -38,6 +38,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     WriteError
         If it cannot be written.
     """
+    path = Path(os.path.abspath(path))  # "." has no name to write beside
     part, killed = beside(path, PART), leftovers(path, OLD)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -180,4 +181,4 @@ def _read(file: Path, folder: Path) -> bytes:
 
 def plain_json(values: Any) -> bytes:
     """Return plain values as JSON."""
-    return json.dumps(values, ensure_ascii=False, indent=1).encode()
+    return json.dumps(values, ensure_ascii=False, indent=1).encode("utf-8", "surrogatepass")  # as json reads

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from dataclasses import replace
@@ -13,14 +14,14 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from forecast.batch import Sizes
+from forecast.batch import LONGEST, Sizes
 from forecast.config import Setting, build, settings
 from forecast.data.columns import Columns
 from forecast.data.encoding import Encoding
 from forecast.data.panel import Panel
 from forecast.data.splits import refuse_short
 from forecast.data.windows import HeldBack, TrainingWindows, Windows, prediction_windows
-from forecast.errors import ConfigError, DataError, TrainingError
+from forecast.errors import ArtifactError, ConfigError, DataError, TrainingError
 from forecast.losses import LEVELS
 from forecast.memory import within_memory
 from forecast.model import Model
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from forecast.training.loop import Trained
 
+log = logging.getLogger("forecast")
 PREDICTION_BATCH = 1024  # windows a pass in prediction
 LONGEST_SEASON = 168  # of which a default context holds three: a longer one would cost more than it tells
 LEARNED = ("encoding_", "sizes_", "model_")
@@ -65,7 +67,8 @@ class Forecaster(Predictor):
     training : Training
         Steps, batch size, learning rate and so on.
     accelerator : str or dict
-        A name in conf/accelerator (auto, cpu, gpu, mps), or arguments of Lightning's trainer.
+        A name in conf/accelerator (auto, cpu, gpu, mps), or arguments of Lightning's trainer, of which a saved
+        forecaster keeps where it computes (accelerator, devices, precision, strategy, num_nodes).
     seed : int
         Same seed, same machine, same forecast.
     progress : bool
@@ -151,8 +154,8 @@ class Forecaster(Predictor):
         KeyboardInterrupt
             If it is interrupted: after the step that runs, or at once the second time. From the first step on the
             forecaster is fitted nonetheless, a warm start too, as far as it got: with the best weights where it
-            validates, else the latest; before that it is what it was. With a folder the same call goes on from there.
-            SIGTERM does the same and raises SystemExit.
+            validates, else the latest; before that it is what it was. With a folder the same call goes on from there, a
+            warm start on a forecaster as it was before. SIGTERM does the same and raises SystemExit.
         """
         if not warm_start and update_statistics:
             raise ConfigError("update_statistics goes with warm_start=True; without it all is learned anew.")
@@ -162,8 +165,8 @@ class Forecaster(Predictor):
         try:
             with within_memory(TrainingError, lower):
                 stopped = self._fit(frame, start, folder=folder, logger=logger)
-        except BaseException:
-            if warm_start:  # what was learned before is not lost
+        except BaseException as error:
+            if warm_start or not isinstance(error, Exception):  # what was learned before is not lost
                 self.__dict__.update(before)
             raise
         if stopped is not None:
@@ -186,6 +189,7 @@ class Forecaster(Predictor):
         if training.validation:  # whole rounds, so that the end of the schedule is validated too
             training.check_every = min(training.check_every, training.steps)
             training.steps = -(-training.steps // training.check_every) * training.check_every
+        self._tell_of_unsaveable(panel.columns)
         held_back = self._held_back(panel, training) if training.validation else None
         trained = self._trained(panel, training, start, held_back=held_back, folder=folder, logger=logger)
         stopped = trained.stopped
@@ -195,6 +199,13 @@ class Forecaster(Predictor):
         self._parameters_ = plain_parameters(self.get_params(deep=False), panel.columns)  # whatever is set later
         self.panel_ = panel.tail(self.context_length_)
         return stopped
+
+    def _tell_of_unsaveable(self, columns: Columns) -> None:
+        """Say before training, not after it, that what is trained can be used but not saved."""
+        try:
+            artifact.plain_yaml(plain_parameters(self.get_params(deep=False), columns))
+        except ArtifactError as error:
+            log.warning("%s", error)
 
     def _held_back(self, panel: Panel, training: Training) -> np.ndarray:
         """Return where the part to learn from ends in each series (n,)."""
@@ -316,10 +327,15 @@ class Forecaster(Predictor):
                 continue
             if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
                 raise ConfigError(f"{name} is a whole number of 1 or more, got {value!r}.")
+            if value > LONGEST:
+                raise ConfigError(f"{name} is at most {LONGEST:,} steps, got {value:,}. Take a coarser frequency.")
         training = deepcopy(self.training) if self.training is not None else Training()
         if not isinstance(training, Training):
             raise ConfigError(f"training is a Training, such as Training(steps=500), got {training!r}.")
         training.check()
+        for name, value in training.get_params().items():
+            if isinstance(value, np.generic):  # a checkpoint holds plain numbers
+                setattr(training, name, value.item())
         return training
 
     def _settle(self, panel: Panel) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Real
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -68,16 +69,13 @@ def forecast_frame(
     flat = whole.reshape(len(origin) * horizon, values.shape[3])
     number = np.repeat(series[origin], horizon)
     stamps = panel.stamps(number, (ends[origin][:, None] + np.arange(horizon)).reshape(-1))
-    columns = [FORECAST, *level_names(levels)]
-    named = {TARGET: pd.Index(targets)[np.repeat(channel, horizon)]} if len(targets) > 1 else {}
-    return pd.DataFrame(
-        {
-            panel.columns.id: panel.ids[number],
-            panel.columns.time: panel.stamp_column(stamps),
-            **named,
-            **{name: flat[:, place] for place, name in enumerate(columns)},
-        }
-    )
+    table = pd.DataFrame(flat, columns=[FORECAST, *level_names(levels)], copy=False)
+    keys: dict[str, Any] = {panel.columns.id: panel.ids[number], panel.columns.time: panel.stamp_column(stamps)}
+    if len(targets) > 1:
+        keys[TARGET] = pd.Index(targets)[np.repeat(channel, horizon)]
+    for place, (name, column) in enumerate(keys.items()):
+        table.insert(place, name, column)
+    return table
 
 
 def told(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -91,6 +89,8 @@ def told(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def raised_to_minima(values: np.ndarray, columns: Columns) -> np.ndarray:
     """Return forecasts (N, H, C, 1 + Q) that are nowhere below the minimum of their target; NaN stays NaN."""
+    if all(minimum is None for minimum in columns.minima):
+        return values
     lowest = np.array([-np.inf if minimum is None else minimum for minimum in columns.minima])
     return np.maximum(values, lowest[:, None])
 

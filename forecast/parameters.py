@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from forecast.config import TARGET, Setting, names, read, settings
+from forecast.config import TARGET, Setting, is_placement, names, read, settings
 from forecast.data.columns import Columns
 from forecast.training.settings import Training
 
@@ -51,6 +51,9 @@ def plain_parameters(parameters: dict[str, Any], columns: Columns) -> dict[str, 
     training = (parameters["training"] or Training()).get_params()
     if not isinstance(training["optimizer"], str):
         training["optimizer"] = settings("optimizer", training["optimizer"])
+    if isinstance(plain["accelerator"], dict):  # loading takes no more from a file
+        given = plain["accelerator"].items()
+        plain["accelerator"] = {name: value for name, value in given if is_placement({name: value})}
     return {**plain, "columns": columns.as_dict(), "training": training}
 
 

@@ -166,8 +166,7 @@ class Predictor(BaseEstimator, ABC):
             values[np.broadcast_to(~seen[:, None, :, None], values.shape)] = np.nan
         _refuse_not_finite(values, seen, panel.ids[series])
         raised = raised_to_minima(values, fitted)
-        below = values < raised
-        if below.any():
+        if raised is not values and (below := values < raised).any():
             log.warning(
                 "%d of %d forecast values lay below the minimum and were raised to it (%d of them points).",
                 below.sum(), below.size, below[..., 0].sum(),

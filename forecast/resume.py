@@ -10,10 +10,12 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from forecast.config import is_placement
 from forecast.errors import ArtifactError, ConfigError
 
 ANEW = ("progress=", "training.on_divergence=")  # words that may be given anew: they move no weight that is kept
 NAME = re.compile(r"\w[\w-]*")  # of a file of a group: no path
+CLASS = re.compile(r"(?<!\w)_target_(?!\w)")  # in a key
 RESOLVER = re.compile(r"\$\{.*:", re.DOTALL)  # ${oc.env:HOME}, not ${horizon}
 
 
@@ -50,8 +52,13 @@ def resumed(job: str, words: list[str]) -> list[str]:
     wrote = _wrote(read_yaml(by), folder)
     if wrote != job:
         raise ConfigError(f"forecast {wrote} wrote '{folder}', not {job}. Write: forecast {wrote} resume={folder}")
-    quoted = str(folder.resolve()).replace("\\", "\\\\").replace("'", "\\'")
-    return [*_vetted(read_yaml(kept), job, folder), *anew, f"hydra.run.dir='{quoted}'"]
+    return [*_vetted(read_yaml(kept), job, folder), *anew, f"hydra.run.dir={_quoted(str(folder.resolve()))}"]
+
+
+def _quoted(text: str) -> str:
+    """Return text as a word that Hydra takes as it is; backslashes count for it before a quote alone."""
+    doubled = re.sub(r"(\\+)(?='|$)", r"\1\1", text)
+    return "'" + doubled.replace("'", "\\'") + "'"
 
 
 def _wrote(settings: Any, folder: Path) -> str:
@@ -67,15 +74,27 @@ def _wrote(settings: Any, folder: Path) -> str:
 
 
 def _refuse_links(folder: Path) -> None:
-    """Refuse a folder with links or pipes in it: what is written through them lies elsewhere."""
+    """Refuse a folder with pipes in it, or links that lead out of it: what is written through them lies elsewhere."""
     for place, folders, files in os.walk(folder):
-        for name in (*folders, *files):
-            mode = (Path(place) / name).lstat().st_mode
-            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        for path in (Path(place) / name for name in (*folders, *files)):
+            if not _stays(path, folder.resolve()):
                 raise ArtifactError(
-                    f"{str(Path(place) / name)!r} is a link or no file, and a run would be written through it. "
+                    f"{str(path)!r} leads out of the folder or is no file, and a run would be written through it. "
                     "Replace it by what it stands for, or train anew without resume=."
                 )
+
+
+def _stays(path: Path, folder: Path) -> bool:
+    """Return whether a path is a file, a folder, or a link to such a place in the run's own folder."""
+    try:
+        mode = path.lstat().st_mode
+        if stat.S_ISLNK(mode):
+            return folder in path.resolve().parents
+    except FileNotFoundError:  # loggers and other programs remove theirs
+        return True
+    except (OSError, RuntimeError):  # of links in a circle
+        return False
+    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
 
 
 def _vetted(words: Any, job: str, folder: Path) -> list[str]:
@@ -93,6 +112,7 @@ def _vetted(words: Any, job: str, folder: Path) -> list[str]:
 
 
 def _is_own(word: str, job: str) -> bool:
+    """Return whether a word sets the job's own settings and nothing beyond."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
@@ -103,21 +123,35 @@ def _is_own(word: str, job: str) -> bool:
         return False
     try:
         override = OverridesParser.create().parse_override(word)
-        value = override.value()
-        texts = [word, *_texts(value)]
+        key, value = override.key_or_group, override.value()
+        keys, texts = [key, *_keys(value)], [word, *_texts(value)]
     except (HydraException, RecursionError):
         return False
-    if override.package is not None or any("_target_" in text or RESOLVER.search(text) for text in texts):
-        return False
-    key = override.key_or_group
-    group, _, inner = key.partition(".")
-    if group == "logger" and (
-        inner or isinstance(value, dict)
-    ):  # loggers write where they are told, and to the network
+    reaches_out = any(map(CLASS.search, keys)) or any(map(RESOLVER.search, texts))
+    if override.package is not None or reaches_out or not _is_harmless(key, value):
         return False
     if key in {path.name for path in conf_folder().iterdir()} - {"hydra"} and not isinstance(value, dict):
         return all(NAME.fullmatch(str(one)) for one in (value if isinstance(value, list) else [value]))
-    return group in {field.name for field in fields(JOBS[job])}
+    return key.partition(".")[0] in {field.name for field in fields(JOBS[job])}
+
+
+def _is_harmless(key: str, value: Any) -> bool:
+    """Return whether a word leaves to loggers where they write, and to the trainer all but where it computes."""
+    group, _, inner = key.partition(".")
+    if group == "logger":
+        return not inner and not isinstance(value, dict)
+    if group == "accelerator" and inner:
+        return is_placement({inner: value})
+    return group != "accelerator" or not isinstance(value, dict) or is_placement(value)
+
+
+def _keys(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, one in value.items():
+            yield from (str(key), *_keys(one))
+    elif isinstance(value, list):
+        for one in value:
+            yield from _keys(one)
 
 
 def _texts(value: Any) -> Iterator[str]:

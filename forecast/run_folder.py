@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import re
 import shutil
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
@@ -20,9 +23,12 @@ from forecast.files import PART, write_error, writing
 if TYPE_CHECKING:
     from filelock import FileLock
 
+log = logging.getLogger("forecast")
 LOCK = ".lock"
 OWN = (".hydra", LOCK, "log.txt", "multirun.yaml")  # what is there before a run has done anything
 LEFT = re.compile(rf"\..+\.[0-9a-f]{{8}}{re.escape(PART)}")  # names that `files.beside` gives
+PLACES = (".", "figures")  # in the folder of a run, where it writes; all of checkpoints/ beside
+LOCKLESS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)  # of a disk that knows no locks
 RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")  # of the processes of one run, as for Lightning
 
 
@@ -54,8 +60,13 @@ class Claims(Callback):
         _claim_named(config, "hydra.run.dir")
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Take the folder of a sweep."""
+        """Take the folder of a sweep, where no run of another is at work."""
         _claim_named(config, "hydra.sweep.dir")
+        for lock in Path(os.path.abspath(config.hydra.sweep.dir)).glob(f"*/{LOCK}"):
+            try:
+                _acquired(lock).release()
+            except ForecastError as error:
+                raise Refused(error) from error
 
 
 class _Claim(NamedTuple):
@@ -75,6 +86,11 @@ def unused(path: str) -> str:
     return free
 
 
+def output_folder() -> Path:
+    """Return the folder that Hydra gave this run."""
+    return Path(HydraConfig.get().runtime.output_dir)
+
+
 def claim(folder: str | Path) -> None:
     """Take a folder for this run; the lock ends with the process, however that ends.
 
@@ -83,25 +99,17 @@ def claim(folder: str | Path) -> None:
     WriteError
         If another run has it, or it cannot be written.
     """
-    from filelock import FileLock, Timeout
-
     folder = Path(os.path.abspath(folder))
     if folder in _claims or any(os.environ.get(rank, "0") != "0" for rank in RANKS):
         return
     made = [path for path in (folder, *folder.parents) if not path.exists()]
-    lock = FileLock(folder / LOCK, timeout=0)
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise WriteError(
-                f"another run is writing to '{folder}'. Wait till it has ended, or give this one another folder: "
-                "hydra.run.dir=FOLDER."
-            ) from None
-    _claims[folder] = _Claim(lock, made)
-    if folder not in made:
-        _remove_leftovers(folder)
+    try:
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            _claims[folder] = _Claim(_acquired(folder / LOCK), made)
+    except ForecastError:
+        _remove_empty(made)
+        raise
 
 
 def is_claimed(path: object) -> bool:
@@ -116,18 +124,28 @@ def release(folder: Path | None = None) -> None:
             _give_back(taken)
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Remove what a run that was killed was writing to a folder that this process has taken."""
+    if folder not in _claims:
+        return
+    for place in (*(folder / place for place in PLACES), *_own_folders(folder / "checkpoints")):
+        for part in [path for path in place.glob(f".*{PART}") if LEFT.fullmatch(path.name)]:
+            if part.is_dir() and not part.is_symlink():
+                shutil.rmtree(part, ignore_errors=True)
+            else:
+                _unlink(part)
+
+
 def withdraw() -> None:
     """Give back every folder, and remove those that a run made and wrote nothing to that is worth keeping."""
     for folder, taken in list(_claims.items()):
-        is_bare = folder in taken.made and {path.name for path in folder.iterdir()} <= set(OWN)
+        is_bare = folder in taken.made and {path.name for path in folder.glob("*")} <= set(OWN)
         if is_bare:
             _close_logs(folder)
         _give_back(folder)
         if is_bare:
             shutil.rmtree(folder, ignore_errors=True)
-            for parent in taken.made[1:]:
-                with suppress(OSError):  # another run may have come to lie in it
-                    parent.rmdir()
+            _remove_empty(taken.made[1:])
 
 
 def _claim_named(config: DictConfig, key: str) -> None:
@@ -141,24 +159,54 @@ def _claim_named(config: DictConfig, key: str) -> None:
         _claim_named(config, key)  # by default it is named by the time, which another run had in the same instant
 
 
+def _acquired(path: Path) -> FileLock:
+    """Return a lock that is held, or one that is not where the disk knows none."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path, timeout=0, fallback_to_soft=False)  # a soft lock would outlive a run that was killed
+    try:
+        lock.acquire()
+    except Timeout:
+        raise WriteError(
+            f"another run is writing to '{path.parent}'. Wait till it has ended, or give this one another folder: "
+            "hydra.run.dir=FOLDER."
+        ) from None
+    except OSError as error:
+        if error.errno not in LOCKLESS:
+            raise
+        log.warning("'%s' cannot be locked on this disk: let no other run write to it meanwhile.", path.parent)
+    return lock
+
+
 def _give_back(folder: Path) -> None:
     lock = _claims.pop(folder).lock
     # A lock that is held is removed first, so that nobody takes one that is about to go; Windows cannot.
     if os.name == "posix":
-        (folder / LOCK).unlink(missing_ok=True)
+        _unlink(folder / LOCK)
     lock.release()
     if os.name != "posix":
-        with suppress(OSError):
-            (folder / LOCK).unlink(missing_ok=True)
+        _unlink(folder / LOCK)
 
 
-def _remove_leftovers(folder: Path) -> None:
-    """Remove what a run that was killed was writing: nobody else writes here now."""
-    for part in [path for path in folder.rglob(f".*{PART}") if LEFT.fullmatch(path.name)]:
-        if part.is_dir() and not part.is_symlink():
-            shutil.rmtree(part, ignore_errors=True)
+def _unlink(path: Path) -> None:
+    with suppress(OSError):  # it, or the whole folder, may be gone, or cannot be written any more
+        path.unlink()
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    """Remove folders, the innermost first, where nothing lies in them."""
+    for folder in folders:
+        with suppress(OSError):  # another run may have come to lie in it
+            folder.rmdir()
+
+
+def _own_folders(top: Path) -> Iterator[Path]:
+    """Give a folder and those in it, except what another run has made there."""
+    for place, folders, files in os.walk(top):
+        if {".hydra", LOCK} & {*folders, *files}:
+            folders.clear()
         else:
-            part.unlink(missing_ok=True)
+            yield Path(place)
 
 
 def _close_logs(folder: Path) -> None:

@@ -13,6 +13,8 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from forecast.run_folder import output_folder
+
 FAILED = "failed.txt"  # in the folder of a run, with the reason
 
 
@@ -21,17 +23,20 @@ def is_sweep() -> bool:
     return HydraConfig.get().mode is RunMode.MULTIRUN
 
 
-def run_folder() -> Path:
-    """Return the folder of the job that runs."""
-    return Path(HydraConfig.get().runtime.output_dir)
-
-
 def note_failure(message: str) -> None:
     """Tell why the run of a sweep failed; the other runs go on."""
     from forecast.files import write_whole
 
     print(f"forecast: run {HydraConfig.get().job.num} failed: {message}", file=sys.stderr)
-    write_whole(run_folder() / FAILED, message)
+    write_whole(output_folder() / FAILED, message)
+
+
+def forget_failure() -> None:
+    """Remove the word of a run that failed here before."""
+    from forecast.files import writing
+
+    with writing(output_folder() / FAILED):
+        (output_folder() / FAILED).unlink(missing_ok=True)
 
 
 class Summary(Callback):
@@ -63,7 +68,8 @@ class Summary(Callback):
         if len(failed) < len(runs):
             console.print(table)
         for run, reason in failed.items():
-            console.print(f"run {run.name} ({' '.join(_settings(run))}) failed: {reason}", soft_wrap=True, markup=False)
+            named = " ".join([run.name, *([f"({' '.join(own)})"] if (own := _settings(run)) else [])])
+            console.print(f"run {named} failed: {reason}", soft_wrap=True, markup=False)
         console.print(f"run folders: {folder}", soft_wrap=True)
         if failed:
             sys.exit(2)
@@ -72,7 +78,10 @@ class Summary(Callback):
 def _settings(folder: Path) -> list[str]:
     from forecast.documents import read_yaml
 
-    return list(read_yaml(folder / ".hydra" / "overrides.yaml"))
+    try:
+        return list(read_yaml(folder / ".hydra" / "overrides.yaml"))
+    except FileNotFoundError:
+        return []  # hydra.output_subdir=null keeps none
 
 
 def _score(path: Path) -> tuple[str, str, str]:

@@ -10,20 +10,25 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 from frames import made_frame, made_roles
 from safetensors.numpy import load_file
+from torch import nn
 
 from forecast import Columns, Forecaster, Training
+from forecast.batch import Inputs, Sizes
 from forecast.config import names
 from forecast.ensemble import load
-from forecast.errors import ArtifactError, ConfigError, WriteError
+from forecast.errors import ArtifactError, ConfigError, DataError, TrainingError, WriteError
+from forecast.networks.recurrent import Recurrent
 from forecast.saved import artifact
 
 FILES = ("forecaster.yaml", "encoding.json", "weights.safetensors", "panel.json", "panel.safetensors")
@@ -144,6 +149,13 @@ def test_ids_keep_their_dtype(dtype: str, tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(loaded.predict(), forecaster.predict(), check_exact=True)
 
 
+@pytest.mark.parametrize("dtype", ["bool", "boolean", "object", "category"])
+def test_series_are_not_named_by_truth_values(dtype: str) -> None:
+    frame = made_frame().assign(unique_id=pd.Series(np.repeat([True, False], 60)).astype(dtype))
+    with pytest.raises(DataError, match="a series is named by text or a whole number"):
+        _fitted(frame=frame)
+
+
 def test_parameters_come_back_and_can_be_fitted_again(fitted: Forecaster, saved: Path) -> None:
     loaded = Forecaster.load(saved)
     for name in (
@@ -168,6 +180,93 @@ def test_numbers_of_numpy_are_saved_as_plain_numbers(tmp_path: Path) -> None:
     loaded = Forecaster.load(_fitted(horizon=np.int64(2), loss=levels).save(tmp_path / "model"))
     assert loaded.horizon == 2 and type(loaded.horizon) is int
     assert loaded.levels() == (0.1, 0.5, 0.9)
+
+
+def test_a_setting_that_is_named_twice_is_saved_twice(tmp_path: Path) -> None:
+    levels = [0.1, 0.9]
+    forecaster = _fitted(loss={"_target_": "forecast.losses.Quantile", "levels": levels})
+    forecaster._parameters_["scaling"]["also"] = forecaster._parameters_["loss"]["levels"]
+    text = artifact.plain_yaml({"parameters": forecaster._parameters_}).decode()
+    assert "&" not in text and "*" not in text
+
+
+class Wide(nn.Module):
+    """A network of one's own, with settings beyond the bounds of ours."""
+
+    def __init__(
+        self, sizes: Sizes, *, layers: int, ceiling: float, most: float, shared: list[int], again: list[int]
+    ) -> None:
+        super().__init__()
+        assert (layers, ceiling, most, shared, again) == (12, float("inf"), 1e12, [1], [1])
+        self.sizes = sizes
+        self.level = nn.Parameter(torch.zeros(()))
+
+    def forward(self, inputs: Inputs, teacher: Any = None, feedback: Any = None) -> torch.Tensor:
+        shape = (len(inputs.target), self.sizes.horizon, self.sizes.targets, self.sizes.outputs)
+        return self.level.expand(shape)
+
+
+def test_a_network_of_ones_own_may_have_any_plain_settings(tmp_path: Path) -> None:
+    shared = [1]
+    own = partial(Wide, layers=12, ceiling=float("inf"), most=1e12, shared=shared, again=shared)
+    forecaster = _fitted(own)
+    loaded = Forecaster.load(forecaster.save(tmp_path / "model"), allow=[Wide])
+    pd.testing.assert_frame_equal(loaded.predict(), forecaster.predict(), check_exact=True)
+
+
+@pytest.mark.parametrize(
+    "odd", ["a\x85 b", "a\u2028b", "a\u2029b", "\ufeff", "é\x85", "a\n\n b", "a\tb\x07", "no", "😀 ü"]
+)
+def test_names_of_any_letters_are_saved(odd: str, tmp_path: Path) -> None:
+    frame = made_frame(covariates=True).rename(columns={"mood": odd, "y": "größe\n"})
+    frame["unique_id"] = pd.Series([f"{name}{odd}" for name in frame["unique_id"]], dtype=object)
+    frame[odd] = pd.Series([f"{name}{odd}" for name in frame[odd]], dtype=object)
+    forecaster = _fitted(frame=frame, columns=Columns(target="größe\n", past=(odd,)))
+    loaded = Forecaster.load(forecaster.save(tmp_path / "model"))
+    assert loaded.columns == forecaster.panel_.columns and loaded.encoding_ == forecaster.encoding_
+    pd.testing.assert_frame_equal(loaded.predict(), forecaster.predict(), check_exact=True)
+
+
+@pytest.mark.parametrize("name", ["unique_id", "mood", "region"])
+def test_text_with_half_a_character_is_refused(name: str) -> None:
+    frame = made_frame(covariates=True)
+    frame[name] = pd.Series([f"{value}\ud800" for value in frame[name]], dtype=object)
+    with pytest.raises(DataError, match=f"column '{name}' holds .* half a character"):
+        _fitted(frame=frame, columns=Columns(past=("mood",), static=("region",)))
+
+
+def test_a_save_that_fails_says_that_it_is_a_save(tmp_path: Path) -> None:
+    forecaster = _fitted()
+    forecaster._parameters_["accelerator"] = {"accelerator": "cpu", "default_root_dir": "elsewhere"}
+    with pytest.raises(ArtifactError, match="cannot be saved") as told:
+        forecaster.save(tmp_path / "model")
+    assert "read" not in str(told.value) and "parameters.accelerator" in str(told.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_saved_is_told_before_training(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def trained(*args: Any, **kwargs: Any) -> None:
+        raise TrainingError("begun")
+
+    monkeypatch.setattr(Forecaster, "_trained", trained)
+    for model in ("gru", partial(Recurrent, hidden_size=object())):
+        assert "cannot be saved" not in caplog.text
+        with pytest.raises(TrainingError, match="begun"):
+            _fitted(model)
+    assert caplog.text.count("cannot be saved") == 1
+
+
+@pytest.mark.parametrize("place", [".", "../model", "./"])
+def test_a_forecaster_is_saved_over_one_in_the_folder_of_work(
+    place: str, saved: Path, fitted: Forecaster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(saved)
+    fitted.save(place)
+    monkeypatch.chdir(saved.parent)
+    pd.testing.assert_frame_equal(load(saved).predict(), fitted.predict(), check_exact=True)
+    assert [path.name for path in saved.parent.iterdir()] == ["model"]
 
 
 def test_only_yaml_json_and_safetensors_are_written(saved: Path) -> None:
@@ -344,7 +443,7 @@ def test_what_is_not_plain_cannot_be_saved_and_says_why(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def _fitted(model: str = "gru", frame: pd.DataFrame | None = None, **settings: Any) -> Forecaster:
+def _fitted(model: Any = "gru", frame: pd.DataFrame | None = None, **settings: Any) -> Forecaster:
     training = Training(steps=2, batch_size=8)
     quick = {"horizon": 3, "context_length": 6, "training": training, "accelerator": "cpu", "progress": False}
     return Forecaster(model, **{**quick, **settings}).fit(made_frame() if frame is None else frame)
@@ -364,3 +463,12 @@ def _sign(folder: Path) -> None:
 
 def _refuse_to_run(*args: Any, **kwargs: Any) -> None:
     pytest.fail(f"code of the artifact was run: {args}, {kwargs}")
+
+
+def test_of_the_trainer_s_arguments_a_save_keeps_where_it_computes(tmp_path: Path) -> None:
+    forecaster = Forecaster(
+        "linear", horizon=2, training=Training(steps=2), progress=False,
+        accelerator={"accelerator": "cpu", "devices": 1, "gradient_clip_algorithm": "value", "plugins": []},
+    ).fit(made_frame())  # fmt: skip
+    forecaster.save(tmp_path / "model")
+    assert Forecaster.load(tmp_path / "model").accelerator == {"accelerator": "cpu", "devices": 1}

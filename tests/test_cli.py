@@ -153,6 +153,19 @@ def test_a_logger_that_is_not_installed_names_its_extra(capfd: pytest.CaptureFix
     assert f"pip install 'recurrent-forecast[{absent[0]}]'" in capfd.readouterr().err
 
 
+@pytest.mark.parametrize("flag", ["--experimental-rerun", "--exp", "--e"])
+@pytest.mark.parametrize("job", sorted(jobs.JOBS))
+def test_no_word_opens_a_pickle(
+    job: str, flag: str, settled: dict, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    Path("kept.pickle").write_bytes(b"cos\nmkdir\n(S'opened'\ntR.")
+    for words in ((flag, "kept.pickle"), (f"{flag}=kept.pickle",)):
+        assert forecast(job, *words) == 2
+        told = capfd.readouterr().err
+        assert "would open a pickle" in told and "resume=FOLDER" in told and told.count("\n") == 1
+    assert not (tmp_path / "opened").exists() and not settled
+
+
 def test_debug_shows_the_stack_trace() -> None:
     with pytest.raises(ConfigError, match="horizon is a whole number"):
         forecast("train", "horizon=0", "--debug")

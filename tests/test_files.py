@@ -341,3 +341,20 @@ def _fork(work: Callable[[], object]) -> int:
 
 def _forked(work: Callable[[], object]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(_fork(work), 0)[1])
+
+
+def test_a_file_in_the_place_of_a_folder_is_named_as_such(tmp_path: Path, fitted: Forecaster) -> None:
+    (tmp_path / "taken").write_text("a file", encoding="utf-8")
+    with pytest.raises(WriteError, match="a file is in its place"):
+        write_whole(tmp_path / "taken" / "table.csv", "text")
+
+
+@pytest.mark.slow
+def test_an_ascii_locale_runs_no_file_of_the_folder_of_work(tmp_path: Path) -> None:
+    (tmp_path / "forecast.py").write_text("print('not ours')", encoding="utf-8")
+    command = Path(sys.executable).with_name("forecast")
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        [command, "train", "--cfg", "job"], cwd=tmp_path, env={**os.environ, **locale}, capture_output=True, text=True
+    )
+    assert done.returncode == 0 and "not ours" not in done.stdout and "horizon:" in done.stdout

@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parents[1] / "forecast"
 FLOORS = (
     ("forecast.__main__",),
     ("forecast.cli",),
-    ("forecast.sweeps", "forecast.resume"),
+    ("forecast.sweeps", "forecast.resume", "forecast.messages"),
     ("forecast.jobs",),
     ("forecast.report",),
     ("forecast.evaluation",),

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -56,6 +57,24 @@ def test_a_resumed_fit_is_bit_equal(training: dict[str, Any], at: int, tmp_path:
         _forecaster(training).fit(frame, folder=tmp_path)
     resumed = _forecaster(training).fit(frame, folder=tmp_path)
     pd.testing.assert_frame_equal(resumed.predict(), whole.predict(), check_exact=True)
+    pd.testing.assert_frame_equal(resumed.history_, whole.history_, check_exact=True)
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        {"learning_rate": 1},
+        {"learning_rate": np.float32(0.01)},
+        {"validation": np.int64(1), "patience": np.int64(9), "refit": False},
+    ],
+    ids=["whole", "single", "numpy"],
+)
+def test_a_fit_resumes_whatever_numbers_its_settings_are(numbers: dict[str, Any], tmp_path: Path) -> None:
+    whole = _forecaster(numbers).fit(made_frame())
+    with stops(10), suppress(Stopped):
+        _forecaster(numbers).fit(made_frame(), folder=tmp_path)
+    with stops(0):  # it is not begun anew
+        resumed = _forecaster(numbers).fit(made_frame(), folder=tmp_path)
     pd.testing.assert_frame_equal(resumed.history_, whole.history_, check_exact=True)
 
 

@@ -6,6 +6,7 @@ import errno
 import io
 import logging
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,8 +17,7 @@ from frames import made_frame
 
 from forecast import jobs
 from forecast.errors import ConfigError, WriteError
-from forecast.jobs.settings import output_folder
-from forecast.run_folder import LogFile, claim, release, unused, withdraw
+from forecast.run_folder import Claims, LogFile, claim, output_folder, release, unused, withdraw
 from forecast.schema import JOBS
 
 RUN = ("horizon=3", "hydra.run.dir=run")
@@ -177,6 +177,48 @@ def test_runs_of_a_sweep_that_fail_keep_their_reason_and_the_others_go_on(
     assert not list(tmp_path.rglob(".lock"))
 
 
+def test_a_sweep_into_a_folder_where_a_run_is_at_work_is_refused_and_touches_nothing(
+    tmp_path: Path, folders: list[Path], capfd: pytest.CaptureFixture[str]
+) -> None:
+    with _holder(tmp_path / "sweep" / "1"):
+        before = files_in(tmp_path)
+        assert forecast("train", "-m", "horizon=3,4", "hydra.sweep.dir=sweep") == 2
+        told = capfd.readouterr().err
+        assert f"another run is writing to '{tmp_path / 'sweep' / '1'}'" in told and told.count("\n") == 1
+        assert files_in(tmp_path) == before and not folders
+    assert forecast("train", "-m", "horizon=3,4", "hydra.sweep.dir=sweep") == 0  # what was killed holds nothing
+
+
+def test_a_run_of_a_sweep_that_another_took_meanwhile_ends_the_sweep_and_leaves_no_word_there(
+    tmp_path: Path, folders: list[Path], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with _holder(tmp_path / "sweep" / "1"):
+        monkeypatch.setattr(Claims, "on_multirun_start", lambda *args, **kwargs: None)  # it came after that
+        assert forecast("train", "-m", "horizon=3,4", "hydra.sweep.dir=sweep") == 2
+        assert "another run is writing" in capfd.readouterr().err
+        assert folders == [tmp_path / "sweep" / "0"] and not list(tmp_path.rglob("failed.txt"))
+
+
+def test_a_run_that_ends_well_has_no_word_of_an_earlier_failure(tmp_path: Path, folders: list[Path]) -> None:
+    for run in ("run", "sweep/0"):
+        (tmp_path / run).mkdir(parents=True)
+        (tmp_path / run / "failed.txt").write_text("of the run before", encoding="utf-8")
+    assert forecast("train", *RUN) == 0
+    assert forecast("train", "-m", "horizon=3", "hydra.sweep.dir=sweep") == 0
+    assert len(folders) == 2 and not list(tmp_path.rglob("failed.txt"))
+
+
+def test_a_sweep_that_keeps_no_words_tells_of_its_failures(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def job(config: object) -> None:
+        raise ConfigError("a refusal")
+
+    monkeypatch.setitem(jobs.JOBS, "train", job)
+    assert forecast("train", "-m", "horizon=3,4", "hydra.sweep.dir=sweep", "hydra.output_subdir=null") == 2
+    assert "run 1 failed: a refusal" in capfd.readouterr().out
+
+
 def test_what_nobody_foresaw_ends_in_one_line_with_its_trace_in_the_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -199,6 +241,75 @@ def test_what_a_killed_run_was_writing_is_removed(tmp_path: Path, folders: list[
     (tmp_path / "run" / ".mine.part").write_text("of the user", encoding="utf-8")
     assert forecast("train", *RUN) == 0
     assert sorted(path.name for path in (tmp_path / "run").glob(".*.part")) == [".mine.part"]
+
+
+def test_leftovers_are_looked_for_only_where_a_run_writes(tmp_path: Path, folders: list[Path]) -> None:
+    name = ".model.0123abcd.part"
+    ours = [Path(place) for place in (".", "checkpoints", "checkpoints/final/refit", "figures")]
+    theirs = [Path(place) for place in ("other", "other/checkpoints", "outputs/train/1", "checkpoints/theirs/final")]
+    for place in (*ours, *theirs):
+        (tmp_path / place).mkdir(parents=True, exist_ok=True)
+        (tmp_path / place / name).write_text("half", encoding="utf-8")
+    (tmp_path / "checkpoints" / "theirs" / ".hydra").mkdir()
+    assert forecast("train", "horizon=3", "hydra.run.dir=.") == 0
+    assert {path.parent for path in tmp_path.rglob(name)} == {tmp_path / place for place in theirs}
+
+
+def test_a_refused_run_and_a_sweep_remove_nothing(tmp_path: Path, folders: list[Path]) -> None:
+    (tmp_path / ".model.0123abcd.part").mkdir()
+    assert forecast("train", "-m", "horizon=3", "hydra.sweep.dir=.") == 0
+    assert forecast("predict", "run=none", "hydra.run.dir=.") == 2
+    assert (tmp_path / ".model.0123abcd.part").is_dir()
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_a_disk_that_knows_no_locks_is_written_with_a_warning(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    import fcntl
+
+    def refuse(handle: int, wanted: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    claim(tmp_path / "run")
+    assert caplog.text.count("cannot be locked") == 1
+    release()
+    assert files_in(tmp_path) == set()
+    claim(tmp_path / "run")  # nothing of the first is in the way
+    release()
+
+
+def test_a_claim_that_fails_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import filelock
+
+    def refuse(lock: object, *args: object, **kwargs: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", refuse)
+    with pytest.raises(WriteError, match="Input/output error"):
+        claim(tmp_path / "a" / "b")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_is_gone_is_given_back_without_a_word(tmp_path: Path) -> None:
+    for give_back in (withdraw, release):
+        claim(tmp_path / "a" / "b")
+        shutil.rmtree(tmp_path / "a")
+        give_back()
+        assert not list(tmp_path.iterdir())
+
+
+def test_a_lock_that_cannot_be_removed_is_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    claim(tmp_path / "run")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refuse)
+        release()
+    with _holder(tmp_path / "run"):
+        pass
 
 
 @pytest.mark.parametrize("place", ["run", "run/log.txt", "run/.hydra", "outputs"])

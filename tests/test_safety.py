@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from forging import BOMB, DEEP, FILES, HUGE, forge, put, sign
+from forging import BOMB, DEEP, FILES, HUGE, forge, nothing_runs, put, sign
 from frames import made_frame
 
 from forecast import Columns, Forecaster, Training
@@ -56,9 +55,8 @@ def ensemble(kept: Path, tmp_path: Path) -> Path:
 def _nothing_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Fail where a file makes code run or writes beside the folders of the test."""
     monkeypatch.chdir(tmp_path)
-    for owner, name in ((os, "system"), (subprocess, "Popen")):
-        monkeypatch.setattr(owner, name, _refuse_to_run)
-    yield
+    with nothing_runs():
+        yield
     assert not list(tmp_path.rglob("hacked*"))
 
 
@@ -150,6 +148,15 @@ def test_no_size_is_believed(place: str, value: Any, model: Path) -> None:
 def test_many_layers_are_refused_before_they_are_built(model: Path) -> None:
     forge(model, "forecaster.yaml", put("parameters/model/layers", 20_000))
     with pytest.raises(ArtifactError, match=r"parameters\.model\.layers"):
+        load(model)
+
+
+@pytest.mark.parametrize(
+    "accelerator", [{"plugins": ["x"]}, {"default_root_dir": "hacked"}, {"devices": [[0]]}, {"strategy": {"a": 1}}, 3]
+)
+def test_a_file_tells_the_trainer_nothing_but_where_it_computes(accelerator: Any, model: Path) -> None:
+    forge(model, "forecaster.yaml", put("parameters/accelerator", accelerator))
+    with pytest.raises(ArtifactError, match=r"parameters\.accelerator"):
         load(model)
 
 
@@ -366,6 +373,14 @@ def test_what_an_ensemble_says_is_checked(place: str, value: Any, ensemble: Path
         load(ensemble)
 
 
+def test_members_are_counted_where_they_lie(ensemble: Path) -> None:
+    (ensemble / "members" / "3999999999").mkdir()
+    forge(ensemble, "ensemble.yaml", put("fitted/weights", [1] * 3))
+    forge(ensemble, "ensemble.yaml", put("members", 4_000_000_000))
+    with pytest.raises(ArtifactError, match="do not all lie in the folder members/"):
+        load(ensemble)
+
+
 def test_members_that_differ_from_one_another_are_refused(ensemble: Path, model: Path) -> None:
     shutil.rmtree(ensemble / "members" / "1")
     shutil.copytree(model, ensemble / "members" / "1")
@@ -378,7 +393,3 @@ def _forecaster(**settings: Any) -> Forecaster:
     network = {"_target_": "forecast.networks.recurrent.Recurrent", "hidden_size": 4}
     quick = {"horizon": 3, "context_length": 6, "training": Training(steps=2, batch_size=8), "accelerator": "cpu"}
     return Forecaster(network, **{**quick, "progress": False, **settings})
-
-
-def _refuse_to_run(*args: Any, **kwargs: Any) -> None:
-    pytest.fail(f"a file had code run: {args}, {kwargs}")

@@ -5,26 +5,27 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from command import files_in, forecast
-from forging import BOMB, DEEP, HUGE
+from forging import BOMB, DEEP, HUGE, nothing_runs
 from frames import made_frame
 
 from forecast import Forecaster, Training, jobs
 from forecast.errors import ArtifactError
 from forecast.jobs.settings import plain
 from forecast.jobs.warm_start import ORIGIN, _before
+from forecast.run_folder import output_folder
 
 
 @pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
-    for owner, name in ((os, "system"), (subprocess, "Popen")):
-        monkeypatch.setattr(owner, name, lambda *args, **kwargs: pytest.fail(f"a file had code run: {args}"))
+    with nothing_runs():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +87,12 @@ def began(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         "data.unit={m: '${oc.env:HOME}'}",
         "logger.name=../../elsewhere",
         "logger={_target_: lightning.pytorch.loggers.CSVLogger, name: ../../elsewhere}",
+        "+model={a: {_target_: os.system}}",
+        "+accelerator.plugins=[evil]",
+        "+accelerator.default_root_dir=/tmp/elsewhere",
+        "accelerator={accelerator: cpu, profiler: simple}",
+        "accelerator={strategy: {a: b}}",
+        "accelerator.devices=[[0]]",
         "resume=elsewhere",
         "no word",
         "",
@@ -108,7 +115,9 @@ def test_the_settings_of_the_job_itself_are_taken(run: Path, began: list[dict[st
     words = [
         "model=lstm", "model.hidden_size=4", "data=stocks", "data.path='my file=3.csv'", "experiment=demo",
         "training.freeze=[recurrent]", "loss.levels=[0.1,0.5,0.9]", "context_length=${horizon}", "seed=3",
-        "ensemble={seeds: 2}", "logger=none",
+        "ensemble={seeds: 2}", "logger=none", "data.columns.target=my_target_x", "data.columns.id=_target_",
+        "data.unit={my_target_x: m}", "accelerator=cpu", "accelerator.devices=1", "+accelerator.num_nodes=1",
+        "+accelerator={strategy: auto, devices: [0]}",
     ]  # fmt: skip
     put_words(run, words)
     assert forecast("train", f"resume={run}", "progress=false") == 0
@@ -161,16 +170,53 @@ def test_a_link_in_a_folder_is_not_written_through(
     (run / place).symlink_to(victim)
     before = files_in(tmp_path)
     assert forecast("train", f"resume={run}") == 2
-    assert "is a link or no file" in capfd.readouterr().err
+    assert "leads out of the folder or is no file" in capfd.readouterr().err
     assert files_in(tmp_path) == before
     assert place == ".hydra" or victim.read_text(encoding="utf-8") == "mine"
 
 
-@pytest.mark.parametrize("card", ["[", "[1]", "3", '{"went on from": 3}', '{"went on from": ["a"]}', "[" * DEEP, HUGE])
+@pytest.mark.parametrize("target", ["../log.txt", "checkpoints/last.txt", "gone.txt"])
+def test_a_link_that_stays_in_the_folder_is_taken(target: str, run: Path, began: list[dict[str, Any]]) -> None:
+    for name in ("log.txt", "wandb/checkpoints/last.txt"):
+        (run / name).parent.mkdir(parents=True, exist_ok=True)
+        (run / name).write_text("of the run", encoding="utf-8")
+    (run / "wandb" / "latest").symlink_to(target)
+    (run / "wandb" / "folder").symlink_to("checkpoints")
+    assert forecast("train", f"resume={run}") == 0 and len(began) == 1
+
+
+def test_a_file_that_goes_while_the_folder_is_looked_through_is_no_matter(
+    run: Path, began: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walk = os.walk
+
+    def walked(top: Path) -> Any:
+        for place, folders, files in walk(top):
+            yield place, folders, [*files, "gone"]
+
+    monkeypatch.setattr(os, "walk", walked)
+    assert forecast("train", f"resume={run}") == 0 and len(began) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="backslashes part folders")
+@pytest.mark.parametrize("name", ["a\\b", "it's", "a\\'b", "end\\", "two\\\\", "a\\\\'b'", "a b, c=d"])
+def test_a_folder_of_any_name_is_resumed_in_its_place(
+    name: str, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrote: list[Path] = []
+    monkeypatch.setitem(jobs.JOBS, "train", lambda config: wrote.append(output_folder()))
+    folder = run.rename(tmp_path / name)
+    assert forecast("train", f"resume={folder}") == 0
+    assert wrote == [folder] and [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize(
+    "card", ["[", "[1]", "3", '"elsewhere"', '{"went on from": 3}', '{"went on from": ["a"]}', "[" * DEEP, HUGE]
+)
 def test_a_card_that_is_none_is_refused(card: str, kept: Path, run: Path) -> None:
     shutil.copytree(kept / "model", run / "model")
     (run / "card.json").write_text(card, encoding="utf-8")
-    with pytest.raises(ArtifactError):
+    with pytest.raises(ArtifactError, match="card"):
         _before(run, {"accelerator": "cpu"})
 
 

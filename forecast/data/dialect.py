@@ -7,6 +7,7 @@ import csv
 import gzip
 import io
 import re
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,6 +34,8 @@ BEGINNINGS = {
     codecs.BOM_UTF16_BE: "text in UTF-16 (add data.csv.encoding=utf-16)",
 }
 DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
+BLANK = " \t\x1a"  # all that a line holds which pandas skips; the last is the end of a file of old
+LARGEST_CELL = 2**31 - 1  # characters
 WHOLE = r"0|-?[1-9]\d{0,17}"  # a number that is the same when written again
 
 
@@ -100,10 +103,9 @@ def read_csv(path: Path, dialect: Dialect, *, ids: str | None = None) -> pd.Data
         frame = _parsed(path, header, dialect, ids)
     except UnicodeDecodeError as error:
         raise DataError(_undecodable(path, dialect)) from error
-    # Too few cells in a line are filled up by pandas, and one too many make its first column an index.
+    # Too few cells in a line are filled up by pandas.
     lines, separators, quotes = _counts(path, dialect.separator)
-    has_gap = len(frame) and frame.iloc[:, -1].isna().any() and (quotes or separators != lines * (len(header) - 1))
-    if has_gap or not isinstance(frame.index, pd.RangeIndex):
+    if len(frame) and frame.iloc[:, -1].isna().any() and (quotes or separators != lines * (len(header) - 1)):
         _refuse_ragged(path, header, dialect)
     if ids in frame:
         frame[ids] = _whole_where_all_are(frame[ids])
@@ -123,12 +125,15 @@ def decimal_hint(cell: object) -> str:
 
 def _parsed(path: Path, header: list[str], dialect: Dialect, ids: str | None) -> pd.DataFrame:
     try:
-        return pd.read_csv(
-            path, sep=dialect.separator, decimal=dialect.decimal, encoding=dialect.encoding,
-            dtype={ids: "str"} if ids in header else None,
-            low_memory=False,  # read in chunks, one column may get two types
-        )  # fmt: skip
-    except pd.errors.ParserError as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # of cells that it leaves out
+            return pd.read_csv(
+                path, sep=dialect.separator, decimal=dialect.decimal, encoding=dialect.encoding,
+                dtype={ids: "str"} if ids in header else None,
+                index_col=False,  # else one cell too many in each line makes the first column an index
+                low_memory=False,  # read in chunks, one column may get two types
+            )  # fmt: skip
+    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
         _refuse_ragged(path, header, dialect)
         raise DataError(f"{str(path)!r} cannot be read as .csv: {error}. Mend the file, or export it again.") from error
 
@@ -179,7 +184,8 @@ def _refuse_ragged(path: Path, header: list[str], dialect: Dialect) -> None:
     """Refuse a line that has more or fewer cells than the header; columns without a name at its end may lack theirs."""
     least = max(place for place, name in enumerate(header, 1) if name)
     for line, cells in _records(path, dialect):
-        if cells and not least <= len(cells) <= len(header):
+        is_blank = len(cells) < 2 and not "".join(cells).strip(BLANK)
+        if not is_blank and not least <= len(cells) <= len(header):
             count = f"{len(cells)} cell{'s' * (len(cells) > 1)}"
             raise DataError(
                 f"{str(path)!r} has {count} in line {line}, and the header names {len(header)} columns. "
@@ -190,7 +196,7 @@ def _refuse_ragged(path: Path, header: list[str], dialect: Dialect) -> None:
 def _records(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
     """Yield the number of the last line of each record, and its cells; a blank line has none."""
     with _opened(path) as file, io.TextIOWrapper(file, encoding=dialect.encoding, newline="") as text:
-        reader = csv.reader(text, delimiter=dialect.separator)
+        reader, limit = csv.reader(text, delimiter=dialect.separator), csv.field_size_limit(LARGEST_CELL)
         try:
             for cells in reader:
                 yield reader.line_num, cells
@@ -198,6 +204,8 @@ def _records(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
             raise DataError(
                 f"{str(path)!r} cannot be read as .csv: {error}, in line {reader.line_num}. Mend the line."
             ) from error
+        finally:
+            csv.field_size_limit(limit)
 
 
 def _undecodable(path: Path, dialect: Dialect) -> str:

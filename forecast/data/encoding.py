@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -117,7 +118,7 @@ class Encoding:
 
     def numbers_of(self, ids: pd.Index) -> np.ndarray:
         """Return the number of each series (n,), 0 for one never trained on."""
-        return np.array([self._numbers.get(str(name), 0) for name in ids.tolist()], np.int64)
+        return np.fromiter(map(self._numbers.get, map(str, ids.tolist()), repeat(0)), np.int64, len(ids))
 
     @cached_property
     def _numbers(self) -> dict[str, int]:

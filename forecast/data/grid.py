@@ -13,7 +13,7 @@ from forecast.data.calendar import local_clock
 from forecast.data.columns import Columns
 from forecast.data.dialect import decimal_hint
 from forecast.data.freq import Freq, infer_freq
-from forecast.data.sources import SINGLE, is_number, numbers, place, stamps
+from forecast.data.sources import SINGLE, half_character, is_number, numbers, place, stamps
 from forecast.errors import DataError, named
 
 SPARSEST = 100  # steps of the grid for each row, beyond which the grid is taken for a mistake
@@ -246,7 +246,8 @@ class Layout:
 
     def _where(self, row: int) -> str:
         """Return where a sorted row stands in the table."""
-        return place(self.table, row if self.order is None else int(self.order[row]))
+        row = row if self.order is None else int(self.order[row])
+        return place(self.table, row) if row < self.rows else "the future"
 
     def _shown(self, row: int) -> object:
         """Return the time of a sorted row as the table has it."""
@@ -274,13 +275,17 @@ def _refuse_ids(ids: Any, name: str) -> None:
     """Refuse names of series that cannot be saved, or that are one when written."""
     if isinstance(ids.dtype, pd.StringDtype) or pd.api.types.is_integer_dtype(ids.dtype):
         return
-    wrong = [name_ for name_ in ids if not isinstance(name_, (str, int, np.integer))]
+    wrong = [name_ for name_ in ids if not isinstance(name_, (str, int, np.integer)) or isinstance(name_, bool)]
     if wrong:
         raise DataError(
             f"column {name!r} holds {wrong[0]!r} ({type(wrong[0]).__name__}); a series is named by text or a whole "
             "number. Turn the ids into text."
         )
     texts = pd.Index([str(name_) for name_ in ids], dtype=object)
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError as error:
+        raise half_character(name, next(text for text in texts if error.object[error.start] in text)) from None
     if not texts.is_unique:
         twice = texts[texts.duplicated()][0]
         raise DataError(

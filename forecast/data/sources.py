@@ -160,7 +160,9 @@ def with_future(table: pd.DataFrame, future: pd.DataFrame, columns: Columns) -> 
             met = pd.Index(after[name].dropna().unique())
             dtype = pd.CategoricalDtype(table[name].cat.categories.union(met, sort=False))
             table, after = (part.assign(**{name: part[name].astype(dtype)}) for part in (table, after))
-    return pd.concat([table, after]).rename_axis(table.index.names)  # whose lines are those of the history
+    if table.index.name != LINE:
+        return pd.concat([table, after], ignore_index=True)
+    return pd.concat([table, after]).rename_axis(LINE)  # lines are those of the history
 
 
 def _rows_ahead(table: pd.DataFrame, future: pd.DataFrame, columns: Columns) -> pd.DataFrame:
@@ -168,7 +170,7 @@ def _rows_ahead(table: pd.DataFrame, future: pd.DataFrame, columns: Columns) -> 
     unknown = (*columns.targets, *columns.past, *columns.static)  # whatever future says of them is not read
     try:
         after = long_frame(future.assign(**dict.fromkeys(unknown, np.nan)), columns).drop(columns=list(unknown))
-        stamps(after[columns.time])
+        _refuse_odd_times(after[columns.time], table[columns.time])
         for name in columns.known:
             if is_number(table[name]) and not is_number(after[name]):
                 after = after.assign(**{name: numbers(after[name])})
@@ -177,8 +179,24 @@ def _rows_ahead(table: pd.DataFrame, future: pd.DataFrame, columns: Columns) -> 
     return after
 
 
+def _refuse_odd_times(times: pd.Series, known: pd.Series) -> None:
+    """Refuse times of a future that are none, neither by themselves nor in the form of those of the table."""
+    try:
+        stamps(times)
+    except DataError:
+        try:
+            stamps(pd.concat([known.iloc[:1], times]))
+        except DataError:
+            pass
+        else:
+            return
+        raise
+
+
 def _ids_ahead(ids: pd.Series, known: pd.Series) -> pd.Series:
     """Return the series of a future by the names that its history gives them: 1 and "1" are one."""
+    if pd.api.types.is_float_dtype(ids.dtype) and (ids % 1 == 0).all():
+        ids = ids.astype("int64")
     own = known.drop_duplicates()
     own = own.set_axis(own.astype(str).astype(object)).loc[lambda names: ~names.index.duplicated()]
     places = own.index.get_indexer(pd.Index(ids.astype(str), dtype=object))
@@ -195,8 +213,16 @@ def _ids_ahead(ids: pd.Series, known: pd.Series) -> pd.Series:
 def is_number(column: pd.Series) -> bool:
     """Return whether a column holds numbers; flags are none."""
     if column.dtype == object:  # numbers with None among them
-        column = column.infer_objects()
+        try:
+            column = column.infer_objects()
+        except UnicodeEncodeError as error:
+            raise half_character(column.name, error.object) from None
     return pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype)
+
+
+def half_character(name: object, text: str) -> DataError:
+    """Return the error for text of a column that no file can hold."""
+    return DataError(f"column {name!r} holds {text!r}, which has half a character in it. Mend the text.")
 
 
 def numbers(column: pd.Series, dtype: type = np.float64, *, at: Callable[[int], str] | None = None) -> np.ndarray:
@@ -230,7 +256,8 @@ def numbers(column: pd.Series, dtype: type = np.float64, *, at: Callable[[int], 
             f"column {column.name!r} holds {cell!r} in {at(row)}, which is not a number. "
             f"Mend the cell, or leave it empty where the value is unknown.{decimal_hint(cell)}"
         ) from None
-    beyond = np.abs(values) > min(LARGEST, float(np.finfo(values.dtype).max))
+    most = min(LARGEST, float(np.finfo(values.dtype).max))
+    beyond = (values > most) | (values < -most)
     if beyond.any():
         row = _first(beyond)
         what = "is infinite" if np.isinf(values[row]) else f"holds {values[row]:g}, too large to be squared,"
@@ -306,7 +333,11 @@ def _parsed(column: pd.Series) -> pd.Series:
     if pd.api.types.is_float_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype):
         raise DataError(f"column {column.name!r} holds {column.dtype} as times. Give timestamps or whole numbers.")
     try:
-        parsed = pd.to_datetime(column)
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore", UserWarning
+            )  # that cells are read one by one: what is no time is refused below
+            parsed = pd.to_datetime(column)
     except (ValueError, TypeError, OverflowError):
         parsed = _parsed_apart(column)
     if parsed.isna().any():

@@ -19,7 +19,8 @@ from forecast.frames import history_frame
 from forecast.jobs.console import about, new_console, print_files, print_folds, print_scores, shown_progress, tell
 from forecast.jobs.learner import Learner, new_learner
 from forecast.jobs.record import draw, draw_errors, logged, write_card, write_forecast, write_report, write_scores
-from forecast.jobs.settings import load_table, output_folder, plain
+from forecast.jobs.settings import load_table, plain
+from forecast.run_folder import output_folder
 
 NO_MODEL = "No model is saved: forecast train fits on everything and saves one."
 

@@ -16,8 +16,9 @@ from forecast.errors import ConfigError
 from forecast.frames import SCENARIO, history_frame
 from forecast.jobs.console import new_console, print_files, print_forecast, tell
 from forecast.jobs.record import draw, logged, write_forecast
-from forecast.jobs.settings import output_folder, plain
+from forecast.jobs.settings import plain
 from forecast.jobs.warm_start import load_run
+from forecast.run_folder import output_folder
 
 if TYPE_CHECKING:
     from forecast.predictor import Predictor

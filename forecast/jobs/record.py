@@ -22,6 +22,7 @@ from forecast.jobs.console import shown_path
 from forecast.jobs.scores import by_fold, by_series, by_target, labelled, one_cutoff_a_fold, ranked_by
 
 log = logging.getLogger("forecast")
+CARD = "card.json"
 CAPTIONS = {  # of the figures, in the order of the report
     "forecast.png": "Forecasts",
     "folds.png": "Forecasts, fold by fold",
@@ -141,7 +142,7 @@ def write_card(
         "wall time": f"{seconds:.1f} s",
         "settings": settings,
     }
-    write_whole(folder / "card.json", json.dumps(card, indent=1, ensure_ascii=False))
+    write_whole(folder / CARD, json.dumps(card, indent=1, ensure_ascii=False))
     return card
 
 

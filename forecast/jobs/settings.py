@@ -26,11 +26,6 @@ def plain(config: DictConfig) -> dict[str, Any]:
     return {str(name): value for name, value in settings.items()}
 
 
-def output_folder() -> Path:
-    """Return the folder that Hydra gave this run."""
-    return Path(HydraConfig.get().runtime.output_dir)
-
-
 def chosen(group: str) -> str:
     """Return the name that was chosen of a group."""
     return str(HydraConfig.get().runtime.choices[group])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Iterator
@@ -25,9 +26,10 @@ from forecast.files import write_whole
 from forecast.frames import history_frame
 from forecast.jobs.console import about, new_console, print_files, print_scores, shown_path, shown_progress, tell
 from forecast.jobs.learner import Learner, learned, new_learner, so_far, steps_of
-from forecast.jobs.record import draw, draw_errors, logged, write_card, write_forecast, write_report, write_scores
-from forecast.jobs.settings import load_table, logger_of, output_folder, plain
+from forecast.jobs.record import CARD, draw, draw_errors, logged, write_card, write_forecast, write_report, write_scores
+from forecast.jobs.settings import load_table, logger_of, plain
 from forecast.jobs.warm_start import origin_of, warm_learner
+from forecast.run_folder import output_folder
 
 if TYPE_CHECKING:  # torch and the rest load once table and settings are right
     from forecast.predictor import Predictor
@@ -52,6 +54,8 @@ def _train(settings: dict[str, Any], folder: Path) -> None:
     ends = _test_ends(panel, learner.horizon, test) if test["windows"] else None
     logger = logger_of(settings["logger"], folder)
     tell(console, about(panel, title=settings["data"]["name"], what=learner.about, horizon=learner.horizon))
+    if origin_of(settings) and not (folder / CARD).exists():  # a run that is interrupted saves a model too
+        write_whole(folder / CARD, json.dumps(origin_of(settings)))
     with shown_progress(console, modules=["ensemble", "members"]), _kept(folder) as fits:
         scored = None if ends is None else _scored(learner, panel, ends, settings, folder, logger, fits)
         if not fits or settings["final"]:
@@ -86,7 +90,8 @@ def _kept(folder: Path) -> Iterator[list[Predictor]]:
     try:
         yield fits
     except (KeyboardInterrupt, SystemExit):
-        if fits and hasattr(fits[0], "history_"):  # a step or more was done
+        is_finished = (folder / "report.html").exists()  # and is resumed: its own model is better
+        if fits and hasattr(fits[0], "history_") and not is_finished:  # a step or more was done
             fits[0].save(folder / "model")
             log.warning("saved the model so far (%s): forecast predict run=%s", so_far(fits[0]), shown_path(folder))
         raise

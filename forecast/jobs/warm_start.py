@@ -105,9 +105,9 @@ def _origin(run: Path) -> str | None:
     if not card.exists():
         return None
     told = read_json(card)
-    origin = told.get(ORIGIN) if isinstance(told, dict) else told
-    if origin is not None and not isinstance(origin, str):
+    if not isinstance(told, dict) or not isinstance(told.get(ORIGIN), str | None):
         raise ArtifactError(f"'{card}' is no card of a run. Take a whole copy.")
+    origin: str | None = told.get(ORIGIN)
     return origin
 
 

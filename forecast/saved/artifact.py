@@ -72,9 +72,17 @@ class Saved:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes plain values, and numbers of numpy as plain numbers."""
+    """Writes plain values, each in full, and numbers of numpy as plain numbers."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+    def represent_text(self, text: str) -> yaml.Node:
+        """Quote what YAML takes for the end of a line, or cannot write as it is."""
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style=None if text.isprintable() else '"')
 
 
+_Dumper.add_representer(str, _Dumper.represent_text)
 for _number in (np.integer, np.floating, np.bool_):
     _Dumper.add_multi_representer(_number, lambda dumper, value: dumper.represent_data(value.item()))
 
@@ -106,7 +114,10 @@ def save(
         "panel.json": plain_json(about),
         "panel.safetensors": save_arrays(values),
     }
-    _saved(files, path)  # what could not be loaded is not written
+    try:
+        _saved(files, path)  # what could not be loaded is not written
+    except ArtifactError as error:
+        raise ArtifactError(f"this forecaster cannot be saved: {_short(str(error.__cause__ or error))}") from error
     files[CHECKSUMS] = checksums(files)
     with whole_folder(path) as folder:
         for name, content in files.items():
@@ -226,7 +237,7 @@ def plain_yaml(values: dict[str, Any]) -> bytes:
     """
     try:
         text = yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True).encode()
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise ArtifactError(f"a parameter of this forecaster is not plain data and cannot be saved: {error}") from None
     if len(text) > LARGEST_YAML:
         raise ArtifactError(

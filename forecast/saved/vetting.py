@@ -10,12 +10,14 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from forecast.batch import Sizes
+from forecast.batch import LONGEST, Sizes
+from forecast.config import PACKAGES, TARGET, is_placement
 from forecast.data.columns import Columns
 from forecast.data.encoding import ROLES, Encoding
 from forecast.data.panel import Panel
 from forecast.data.windows import Windows
 from forecast.errors import ArtifactError, ForecastError
+from forecast.parameters import GROUPS
 
 # What values of other kinds and sizes than ours may end in, in torch, pandas, numpy and here.
 ODD = (
@@ -23,7 +25,6 @@ ODD = (
     OSError, MemoryError,
 )  # fmt: skip
 Module = TypeVar("Module", bound=nn.Module)
-LONGEST = 1_000_000  # steps of a context, a horizon or a season
 MOST_CELLS = 2**28  # steps laid for all series, unless the panel itself is as large
 LARGEST = 2**31 - 1  # of any other size or setting
 SCALARS = (bool, int, float, str, type(None))
@@ -127,16 +128,19 @@ def _refuse_odd_parameters(parameters: dict[str, Any], sizes: Sizes, panel: Pane
     _check(type(parameters.get("seed", 0)) is int and abs(parameters.get("seed", 0)) < 2**63, "parameters.seed")
     _check(type(parameters.get("progress", True)) is bool, "parameters.progress")
     _check(Columns(**parameters["columns"]) == panel.columns, "parameters.columns")
-    for group in ("model", "loss", "scaling"):
-        for value in _leaves(parameters[group]):
+    for group in GROUPS:
+        setting = parameters[group]
+        if not _is_ours(group, setting):
+            continue  # the caller's own class, which must be allowed, knows its bounds
+        for value in _leaves(setting):
             bounded = not isinstance(value, (int, float)) or (math.isfinite(value) and abs(value) <= LARGEST)
             _check(isinstance(value, SCALARS) and bounded, f"parameters.{group}")
-    model = parameters["model"]
-    # Layers are built one by one, and each has weights.
-    _check(not isinstance(model, dict) or _number(model.get("layers", 0)) <= layers, "parameters.model.layers")
+        # Layers are built one by one, and each has weights.
+        many = isinstance(setting, dict) and _number(setting.get("layers", 0)) > layers
+        _check(not many, f"parameters.{group}.layers")
     accelerator = parameters.get("accelerator", "auto")
-    _check(isinstance(accelerator, (str, dict)), "parameters.accelerator")
-    _check(all(isinstance(value, SCALARS) for value in _leaves(accelerator)), "parameters.accelerator")
+    placed = isinstance(accelerator, str) or (isinstance(accelerator, dict) and is_placement(accelerator))
+    _check(placed, "parameters.accelerator")
 
 
 def _refuse_odd_encoding(encoding: Encoding, panel: Panel) -> None:
@@ -147,6 +151,12 @@ def _refuse_odd_encoding(encoding: Encoding, panel: Panel) -> None:
     for names in (encoding.ids, encoding.calendar, encoding.holiday_names, *encoding.categories.values()):
         _check(all(isinstance(name, str) for name in names) and len(set(names)) == len(names), "names")
     _check(isinstance(encoding.holidays, (str, type(None))), "holidays")
+
+
+def _is_ours(group: str, setting: Any) -> bool:
+    """Return whether a setting is built without a word of the caller; one that names no class is refused as ours."""
+    target = setting.get(TARGET) if isinstance(setting, dict) else None
+    return not isinstance(target, str) or target.startswith(f"{PACKAGES[group]}.")
 
 
 def _leaves(setting: Any) -> list[Any]:

@@ -13,7 +13,9 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Callback
 
-DEFAULT = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+from forecast.training.divergence import Diverged
+
+DEFAULT: dict[signal.Signals, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
 
 
 class Interrupted(BaseException):
@@ -46,6 +48,10 @@ def between_steps(trainer: pl.Trainer) -> Iterator[None]:
     trainer.callbacks.append(watch)  # type: ignore[attr-defined]
     try:
         yield
+    except Diverged as error:
+        if watch.received is not None:
+            raise Interrupted(watch.received, is_whole=error.is_whole) from error
+        raise
     except SystemExit as stop:
         if isinstance(stop.__context__, KeyboardInterrupt):
             raise Interrupted(signal.SIGINT, is_whole=False) from None
@@ -53,7 +59,8 @@ def between_steps(trainer: pl.Trainer) -> Iterator[None]:
     finally:
         if threading.current_thread() is threading.main_thread():
             for signum, handler in before.items():
-                signal.signal(signum, handler)
+                if handler is not None:  # set by another language, and not ours to give back
+                    signal.signal(signum, handler)
     watch.stop_if_asked()
 
 
@@ -81,7 +88,7 @@ class _Watch(Callback):
     def _note(self, signum: int, frame: FrameType | None) -> None:
         self.received = signum
         for ours in self.signals:
-            signal.signal(ours, signal.SIG_DFL)  # who asks twice does not want to wait
+            signal.signal(ours, DEFAULT[ours])  # who asks twice does not want to wait
 
 
 def _is_ours(trainer: pl.Trainer) -> bool:

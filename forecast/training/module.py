@@ -40,7 +40,8 @@ class ForecastModule(pl.LightningModule):
         self.losses: list[Tensor] = []
         self.valid_losses: dict[int, float] = {}
         self.start = 0
-        self.peaks: dict[int, float] = {0: training.learning_rate}  # by the step from which they hold
+        rate = training.learning_rate if training.learning_rate == "find" else float(training.learning_rate)
+        self.peaks: dict[int, float] = {0: rate}  # by the step from which they hold
         self.lowered = 0
         self.moments: dict[int, Any] = {}
         self._batch: Batch
@@ -101,7 +102,9 @@ class ForecastModule(pl.LightningModule):
         else:
             weights = [weight for group in optimizer.param_groups for weight in group["params"]]
             norm = nn.utils.get_total_norm([weight.grad for weight in weights if weight.grad is not None])
-            if gradient_clip_val:
+            if gradient_clip_val and gradient_clip_algorithm == "value":
+                self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+            elif gradient_clip_val:
                 nn.utils.clip_grads_with_norm_(weights, gradient_clip_val, norm)
             told = told + norm  # one number, read from the device in one go
         if not math.isfinite(told):

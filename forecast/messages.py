@@ -1,0 +1,81 @@
+"""What a person is told of words that make no settings: one message, with the nearest names that there are."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+
+from forecast.config import conf_folder, names
+from forecast.errors import ForecastError, unknown_name
+from forecast.files import write_error
+from forecast.run_folder import is_claimed
+
+QUOTING = """A value with = , : brackets or letters beyond a to z is quoted twice: 'NAME="VALUE"'."""
+WRONG_TYPE = r"Value '(.*?)' (?:of type '\w+' could not be converted to|is not a valid) (\w+)"
+
+
+def message(job: str, error: Exception) -> str:
+    """Return what went wrong in a job in one message."""
+    if isinstance(error, ForecastError):
+        return str(error)
+    for cause in (error, error.__cause__):  # Hydra writes into the folder too
+        if isinstance(cause, OSError) and is_claimed(cause.filename):
+            return str(write_error(cause.filename, cause))
+    text = f"{error}\n{error.__cause__ or ''}".strip()
+    if isinstance(error, OverrideParseException):
+        return _of_name(job, text) or f"{error.override!r} cannot be read as NAME=VALUE. {QUOTING}"
+    return _of_name(job, text) or _of_value(text) or text
+
+
+def _of_name(job: str, text: str) -> str | None:
+    """Return the message for a name that there is none of."""
+    group = re.search(r"Could not (?:find|load) '(\w+)/([^']*)'", text)
+    if group:
+        return unknown_name(group[1], group[2], names(group[1]))
+    key = re.search(r"Could not override '([^']*)'|Key '([^']*)' (?:is )?not in", text)
+    if key:
+        every = _keys(job)
+        nearest = get_close_matches(key[1] or key[2], every, n=5, cutoff=0.4) or every
+        return f"{unknown_name('setting', key[1] or key[2], nearest)} All of them: forecast {job} --help."
+    return None
+
+
+def _of_value(text: str) -> str | None:
+    """Return the message for a value that is missing or of another kind."""
+    missing = re.search(r"Missing mandatory value: (\S+)", text)
+    if missing:
+        return f"{missing[1]} is not set. Add {missing[1]}=VALUE."
+    listed = re.search(r"Error merging override (\S+)=(.*)\n.* is not a ListConfig", text)
+    if listed:
+        return f"{listed[1]} is a list, got {listed[2]!r}. Write '{listed[1]}=[{listed[2]}]'."
+    kinds = re.search(r"(?s)Cannot merge DictConfig with ListConfig.*?full_key: (\S+)", text)
+    if kinds:
+        return f"{kinds[1]} holds names with values here, got a list. Write '{kinds[1]}={{NAME: VALUE}}'."
+    value = re.search(rf"(?s){WRONG_TYPE}.*?full_key: (\S+)", text)
+    if value:
+        return f"{value[3]} is of kind {value[2].lower()}, got {value[1]!r}."
+    return None
+
+
+def _keys(job: str) -> list[str]:
+    """Return every setting of a job, dotted."""
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        return _walk(compose(job), "")
+
+
+def _walk(node: DictConfig, prefix: str) -> list[str]:
+    found = []
+    for name in node:
+        key = f"{prefix}{name!s}"
+        child = node._get_node(name)
+        if not isinstance(child, DictConfig) or OmegaConf.is_missing(node, name) or child._is_none():
+            found.append(key)
+        else:
+            found += [*([] if prefix else [key]), *_walk(child, f"{key}.")]
+    return found
