@@ -305,11 +305,11 @@ def test_a_folder_without_a_forecaster_is_refused(tmp_path: Path, fitted: Foreca
 
 
 def test_a_newer_format_says_so_whatever_else_it_holds(saved: Path) -> None:
-    _forge(saved, format=3)
-    with pytest.raises(ArtifactError, match="format 3.*reads 1 to 2.*pip install --upgrade recurrent-forecast"):
+    _forge(saved, format=4)
+    with pytest.raises(ArtifactError, match="format 4.*reads 1 to 3.*pip install --upgrade recurrent-forecast"):
         Forecaster.load(saved)
     (saved / "encoding.json").unlink()
-    with pytest.raises(ArtifactError, match="format 3"):
+    with pytest.raises(ArtifactError, match="format 4"):
         Forecaster.load(saved)
 
 

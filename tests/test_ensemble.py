@@ -432,8 +432,8 @@ def test_networks_of_ones_own_load_only_where_they_are_allowed(tmp_path: Path) -
 
 
 def test_a_newer_format_is_refused(saved: Path) -> None:
-    _forge(saved, format=3)
-    with pytest.raises(ArtifactError, match="format 3.*reads 1 to 2.*Upgrade"):
+    _forge(saved, format=4)
+    with pytest.raises(ArtifactError, match="format 4.*reads 1 to 3.*Upgrade"):
         load(saved)
 
 

@@ -49,7 +49,7 @@ from forecast.folders import (
 from forecast.saved.panel import panel_from, parts_of, refuse_unlaid
 from forecast.saved.vetting import ODD, refuse_misfits, sizes_from
 
-FORMAT = 2
+FORMAT = 3
 OLDEST = 1  # format that is still read
 SETTINGS = "forecaster.yaml"
 ENSEMBLE = "ensemble.yaml"
@@ -196,9 +196,10 @@ class _Parts(NamedTuple):
 def _upgraded(parts: _Parts) -> _Parts:
     """Return the parts as the newest format has them.
 
-    In format 1 there was one target, without an axis of its own, and no calendar was told to a network.
+    In format 1 there was one target, without an axis of its own, and no calendar was told to a network. Format 3 has a
+    setting of training more than format 2, which has its default.
     """
-    if parts.head["format"] == FORMAT:
+    if parts.head["format"] > 1:
         return parts
     for columns in (parts.head["parameters"]["columns"], parts.about["columns"]):
         columns["calendar"] = []
