@@ -175,6 +175,8 @@ def checked_files(path: Path, names: Iterable[str]) -> dict[str, bytes]:
 def _read(file: Path, folder: Path) -> bytes:
     try:
         return read_regular(file, most=LIMITS.get(file.suffix))
+    except FileNotFoundError as error:
+        raise ArtifactError(f"{str(folder)!r} is not whole: {file.name} is missing. Take a whole copy.") from error
     except OSError as error:
         raise ArtifactError(f"{str(folder)!r} is not whole: {error}. Take a whole copy.") from error
 

@@ -14,7 +14,7 @@ from frames import made_frame, made_roles
 from forecast.data.columns import Columns
 from forecast.data.panel import Panel
 from forecast.data.sources import SINGLE, long_frame, numbers, read_table, stamps
-from forecast.errors import DataError
+from forecast.errors import DataError, KindError
 
 NAMES = Columns(id="shop", time="when", target="sold")
 
@@ -433,3 +433,37 @@ def test_a_row_of_a_future_is_not_named_as_a_line_of_the_table(tmp_path: Path) -
     both = [read_table(one).assign(ds=lambda table: pd.to_datetime(table["ds"])) for one in (path, tmp_path / "b.csv")]
     with pytest.raises(DataError, match=r"2024-01-12 05:00:00 in column 'ds' \(the future\), which lies off the grid"):
         Panel.from_frame(both[0], Columns(known=("price",)), future=both[1])
+
+
+@pytest.mark.parametrize("form", ["%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%m-%d-%Y"])
+def test_dates_that_no_row_makes_clear_are_refused(form: str) -> None:
+    days = pd.date_range("2015-01-01", periods=24, freq="MS")
+    frame = pd.DataFrame({"ds": days.strftime(form), "y": 1.0})
+    with pytest.raises(DataError, match="no row tells whether the day or the month comes first. Write 2024-01-31"):
+        Panel.from_frame(frame)
+
+
+def test_dates_that_a_row_makes_clear_are_read_by_it() -> None:
+    days = pd.date_range("2024-01-05", periods=20)
+    starts = [
+        Panel.from_frame(pd.DataFrame({"ds": days.strftime(form), "y": 1.0})).starts for form in ("%F", "%m/%d/%Y")
+    ]
+    assert starts[0] == starts[1] == np.datetime64("2024-01-05")
+
+
+def test_a_short_future_is_read_by_the_dates_of_its_table() -> None:
+    days = pd.date_range("2024-01-10", periods=33).strftime("%m/%d/%Y")
+    frame = pd.DataFrame({"unique_id": "a", "ds": days, "y": 1.0, "price": 2.0})
+    panel = Panel.from_frame(frame[:25], Columns(known=("price",)), future=frame[25:].drop(columns="y"))
+    assert panel.lengths.tolist() == [33]
+
+
+def test_months_written_as_numbers_are_refused() -> None:
+    months = pd.date_range("2015-01-01", periods=24, freq="MS").strftime("%Y%m").astype(int)
+    with pytest.raises(DataError, match=r"look like months \(201501\). Write 2024-01 for 202401"):
+        Panel.from_frame(pd.DataFrame({"ds": months, "y": 1.0}))
+
+
+def test_roles_that_are_no_columns_are_refused() -> None:
+    with pytest.raises(KindError, match="columns is a Columns, such as"):
+        Panel.from_frame(made_frame(), {"id": "unique_id"})  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ from forecast.data.columns import Columns
 from forecast.data.freq import Freq
 from forecast.data.grid import Covariate, Layout
 from forecast.data.sources import long_frame, with_future
-from forecast.errors import DataError
+from forecast.errors import DataError, KindError
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,8 +81,12 @@ class Panel:
         ------
         DataError
             If the table cannot be laid on one grid; the message names series and stamp.
+        KindError
+            If the table or its columns are of another kind.
         """
-        columns = columns or Columns()
+        columns = Columns() if columns is None else columns
+        if not isinstance(columns, Columns):
+            raise KindError(f"columns is a Columns, such as Columns(id='shop', target='sales'), got {columns!r}.")
         table = long_frame(frame, columns)
         rows = len(table)
         if future is not None:

@@ -24,6 +24,7 @@ READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
     ".arrow": pd.read_feather,
 }
 log = logging.getLogger("forecast")
+SLASHED = r"^\s*(\d{1,2})[/.-](\d{1,2})[/.-]\d{4}\b"
 LARGEST = 1e150  # of a value: the square, which deviations need, is finite
 SHEETS = (".xlsx", ".xls", ".xlsm", ".ods")
 OFFSET = r"([+-]\d\d:?\d\d|Z)$"  # from UTC, at the end of a time
@@ -185,7 +186,7 @@ def _refuse_odd_times(times: pd.Series, known: pd.Series) -> None:
         stamps(times)
     except DataError:
         try:
-            stamps(pd.concat([known.iloc[:1], times]))
+            stamps(pd.concat([known, times]))
         except DataError:
             pass
         else:
@@ -324,6 +325,13 @@ def _counted(values: np.ndarray, name: object) -> np.ndarray:
             f"column {name!r} holds whole numbers that look like dates ({values[0]}). "
             "Write 2024-01-31 for 20240131, or parse them with pd.to_datetime(..., format='%Y%m%d')."
         )
+    year, month = values // 100, values % 100
+    inside = [(year, 1900, 2100), (month, 1, 12)]
+    if all(((part >= low) & (part <= high)).all() for part, low, high in inside) and year.min() < year.max():
+        raise DataError(
+            f"column {name!r} holds whole numbers that look like months ({values[0]}). "
+            "Write 2024-01 for 202401, or parse them with pd.to_datetime(..., format='%Y%m')."
+        )
     return values
 
 
@@ -332,6 +340,7 @@ def _parsed(column: pd.Series) -> pd.Series:
         return column.dt.to_timestamp()
     if pd.api.types.is_float_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype):
         raise DataError(f"column {column.name!r} holds {column.dtype} as times. Give timestamps or whole numbers.")
+    _refuse_ambiguous(column)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter(
@@ -347,6 +356,20 @@ def _parsed(column: pd.Series) -> pd.Series:
             "others are. Write 2024-01-31, or 2024-01-31 23:59."
         )
     return parsed
+
+
+def _refuse_ambiguous(column: pd.Series) -> None:
+    """Refuse dates such as 01/02/2024 where no row tells whether the day or the month comes first."""
+    parts = pd.Series(column.unique()).astype(str).str.extract(SLASHED)
+    if parts.isna().any(axis=None):
+        return
+    first, second = (parts[place].astype(int) for place in parts)
+    if max(first.max(), second.max()) <= 12 and (first != second).any():
+        row = _first(first != second)
+        raise DataError(
+            f"column {column.name!r} holds dates such as {column.unique()[row]!r}, and no row tells whether the day or "
+            "the month comes first. Write 2024-01-31."
+        )
 
 
 def _parsed_apart(column: pd.Series) -> pd.Series:
@@ -416,6 +439,8 @@ def _missing(frame: pd.DataFrame, name: str, role: str) -> str:
     if spaced is not None:
         there_are += f" One of them is {spaced!r}, with spaces: name it so, or take them out."
     way_out = f"In training name another (data.columns.{role}=NAME); a trained model needs the column by this name."
+    if role in ("id", "target"):
+        way_out += " Where each column is a series: data.columns.wide=true (in Python: Columns(wide=True))."
     return f"{there_are} It is columns.{role}. {way_out}"
 
 
