@@ -23,6 +23,11 @@ from forecast.evaluation.verdict import interval_note, shown, verdict
             "On these windows naive is the safer choice.",
         ),
         (
+            [1e6, 3e6],
+            "naive wins: MASE 1; network (2,000,000) is far above it; network is better on 0 of 2 series. "
+            "On these windows naive is the safer choice.",
+        ),
+        (
             [0.8, 1.2],
             "network and naive are level (MASE 1 and 1); network is better on 1 of 2 series. "
             "The simple method will do.",

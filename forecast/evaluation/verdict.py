@@ -81,4 +81,5 @@ def _share(scored: Backtest, metric: str, *, name: str, rival: str) -> str:
 
 
 def _percent(ours: float, theirs: float) -> str:
-    return f"{abs(ours / theirs - 1):.0%}" if theirs else "far"
+    share = abs(ours / theirs - 1) if theirs else np.inf
+    return f"{share:.0%}" if share < 100 else "far"
