@@ -16,6 +16,19 @@ from forecast.files import write_error
 from forecast.run_folder import is_claimed
 
 QUOTING = """A value with = , : brackets or letters beyond a to z is quoted twice: 'NAME="VALUE"'."""
+VALUES = (  # what Hydra says of a value, and what a person is told
+    (r"Missing mandatory value: (\S+)", "{0} is not set. Add {0}=VALUE."),
+    (r"Error merging override (\S+)=([^\n]*)\n.* is not a ListConfig", "{0} is a list, got {1!r}. Write '{0}=[{1}]'."),
+    (
+        r"Cannot merge DictConfig with ListConfig.*?full_key: (\S+)",
+        "{0} holds names with values here, got a list. Write '{0}={{NAME: VALUE}}'.",
+    ),
+    (
+        r"Ambiguous value for argument '([^'=]+)=([^']*)'",
+        "{0} is given several values, {1}. Write '{0}=[{1}]' for a list, or add -m for one run with each.",
+    ),
+    (r"field '([^']+)' is not Optional", "{0} is null, and needs a value. Leave it out for the default."),
+)
 WRONG_TYPE = r"Value '(.*?)' (?:of type '\w+' could not be converted to|is not a valid) (\w+)"
 
 
@@ -47,19 +60,12 @@ def _of_name(job: str, text: str) -> str | None:
 
 def _of_value(text: str) -> str | None:
     """Return the message for a value that is missing or of another kind."""
-    missing = re.search(r"Missing mandatory value: (\S+)", text)
-    if missing:
-        return f"{missing[1]} is not set. Add {missing[1]}=VALUE."
-    listed = re.search(r"Error merging override (\S+)=(.*)\n.* is not a ListConfig", text)
-    if listed:
-        return f"{listed[1]} is a list, got {listed[2]!r}. Write '{listed[1]}=[{listed[2]}]'."
-    kinds = re.search(r"(?s)Cannot merge DictConfig with ListConfig.*?full_key: (\S+)", text)
-    if kinds:
-        return f"{kinds[1]} holds names with values here, got a list. Write '{kinds[1]}={{NAME: VALUE}}'."
+    for pattern, told in VALUES:
+        found = re.search(pattern, text, re.DOTALL)
+        if found:
+            return told.format(*found.groups())
     value = re.search(rf"(?s){WRONG_TYPE}.*?full_key: (\S+)", text)
-    if value:
-        return f"{value[3]} is of kind {value[2].lower()}, got {value[1]!r}."
-    return None
+    return value and f"{value[3]} is of kind {value[2].lower()}, got {value[1]!r}."
 
 
 def _keys(job: str) -> list[str]:

@@ -91,6 +91,8 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> dict:
         ("train data.unit={tmp:m}", "data.unit: there is no column 'tmp'"),
         ("train ensemble.weights=validation", "ensemble.weights weighs several networks, and there is one."),
         ("train data.unit=[a,b]", "unit has 2 entries for 1 targets"),
+        ("train training.gradient_clip=null", "training.gradient_clip is null, and needs a value."),
+        ("train data.columns.known=price,kind", "Write 'data.columns.known=[price,kind]' for a list, or add -m"),
         ("train data=weather data.unit=[a,b]", "data.unit holds names with values here, got a list."),
         ("train ensemble.members=[gru,lstn]", "there is no model 'lstn'. Choose one of: lstm, "),
         ("train ensemble.members=[gru,gru]", "ensemble.members names 'gru' twice"),

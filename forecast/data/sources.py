@@ -184,14 +184,11 @@ def _refuse_odd_times(times: pd.Series, known: pd.Series) -> None:
     """Refuse times of a future that are none, neither by themselves nor in the form of those of the table."""
     try:
         stamps(times)
-    except DataError:
+    except DataError as alone:
         try:
             stamps(pd.concat([known, times]))
         except DataError:
-            pass
-        else:
-            return
-        raise
+            raise alone from None
 
 
 def _ids_ahead(ids: pd.Series, known: pd.Series) -> pd.Series:

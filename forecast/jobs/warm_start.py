@@ -13,6 +13,7 @@ from forecast.documents import read_json
 from forecast.errors import ArtifactError, ConfigError
 from forecast.folders import standing
 from forecast.jobs.learner import Learner, members_of, networks_of, words
+from forecast.jobs.record import CARD
 from forecast.jobs.settings import columns_of
 from forecast.training.settings import Training
 
@@ -101,7 +102,7 @@ def _run_of(folder: str | Path) -> Path:
 
 def _origin(run: Path) -> str | None:
     """Return what the card of a run says it went on from."""
-    card = run / "card.json"
+    card = run / CARD
     if not card.exists():
         return None
     told = read_json(card)
