@@ -24,7 +24,7 @@ import torch
 
 from forecast import Forecaster, Training
 from forecast.data.windows import prediction_windows
-from forecast.forecaster import PREDICTION_BATCH
+from forecast.trained import PREDICTION_BATCH
 
 HORIZON, ROWS, TRAINED, WARM_UP = 14, 200, 50, 2
 Contestants = dict[str, Callable[[pd.DataFrame], object]]

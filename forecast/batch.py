@@ -28,6 +28,7 @@ class Inputs(NamedTuple):
     static_codes: Tensor  # (B, S')
     series: Tensor  # (B,)                int64 series number, 0 = never seen
     position: Tensor  # (B,)              int64 grid index of the origin; phase = position mod season
+    scale: Tensor  # (B, C)               logarithm of what the scaler divides by; 0 before it did
 
 
 class Outcome(NamedTuple):
@@ -108,6 +109,11 @@ class Affine(NamedTuple):
     def _steps(self, steps: slice) -> Affine:
         loc, scale = (part if part.shape[1] == 1 else part[:, steps] for part in self)
         return Affine(loc, scale)
+
+
+def sliding(values: Tensor, steps: int) -> Tensor:
+    """Return every run of `steps` steps of values (B, T, C), window by window: (B (T - steps + 1), steps, C)."""
+    return values.unfold(1, steps, 1).transpose(2, 3).flatten(0, 1)
 
 
 def joined(batches: Sequence[Batch]) -> Batch:

@@ -15,6 +15,9 @@ import yaml
 from forecast.errors import ConfigError, unknown_name
 
 TARGET = "_target_"
+AUTO = "auto"  # the model that is chosen once there is a table
+CHOICES = "defaults"  # Hydra's word for what a file takes from other groups
+USUAL = {"loss": "quantile", "scaling": "last"}
 PACKAGES = {  # what a setting of each group may name, whatever a file says
     "model": "forecast.networks",
     "loss": "forecast.losses",
@@ -42,14 +45,32 @@ def names(group: str) -> list[str]:
     return sorted(path.stem for path in (conf_folder() / group).glob("*.yaml"))
 
 
+def networks() -> list[str]:
+    """Return the names of the models that are networks: all but the one that chooses among them."""
+    return [name for name in names("model") if name != AUTO]
+
+
 def read(group: str, name: str) -> dict[str, Any]:
-    """Return what the yaml file of a name holds.
+    """Return what the yaml file of a name holds, but for what it chooses of other groups.
 
     Raises
     ------
     ConfigError
         If there is no such name. The message lists those there are.
     """
+    content = _content(group, name)
+    content.pop(CHOICES, None)
+    return content
+
+
+def usual(group: str, model: Setting, otherwise: Setting | None = None) -> Setting:
+    """Return the loss or scaling that goes with a model: what its file chooses, else another, or that of all."""
+    choices = _content("model", model).get(CHOICES, []) if isinstance(model, str) else []
+    chosen = {word: name for choice in choices if isinstance(choice, dict) for word, name in choice.items()}
+    return chosen.get(f"override /{group}@_global_.{group}", otherwise or USUAL[group])
+
+
+def _content(group: str, name: str) -> dict[str, Any]:
     if name not in names(group):
         raise ConfigError(unknown_name(group, name, names(group)))
     return yaml.safe_load((conf_folder() / group / f"{name}.yaml").read_text(encoding="utf-8"))
@@ -104,9 +125,8 @@ def build(group: str, setting: Setting, *args: Any, allow: Iterable[type] = (), 
         allow = [*allow, setting.func if isinstance(setting, partial) else setting]  # type: ignore[list-item]
     options = settings(group, setting)
     target = _resolved(group, options.pop(TARGET), allow)
-    known = inspect.signature(target).parameters
-    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values())
-    wrong = [name for name in options if name not in known and not takes_any]
+    known = _parameters(target)
+    wrong = [name for name in options if name not in known] if known else []
     if wrong:
         own = [name for name in known if name not in ("sizes", "params", "lr")]
         raise ConfigError(f"{target.__name__}: {unknown_name('setting', wrong[0], own)}")
@@ -143,6 +163,20 @@ def _resolved(group: str, path: object, allow: Iterable[type]) -> type:
         "A class of your own is given in Python: Forecaster(partial(MyNetwork, ...)), "
         "Forecaster.load(path, allow=[MyNetwork])."
     )
+
+
+def _parameters(target: type) -> list[str]:
+    """Return the names of what a class takes, also of what it hands on to its parents; none where it takes any."""
+    names: list[str] = []
+    for kind in target.__mro__:
+        given = list(inspect.signature(kind).parameters.values()) if "__init__" in vars(kind) else []
+        names += [parameter.name for parameter in given if parameter.kind is not parameter.VAR_KEYWORD]
+        rest = [parameter for parameter in given if parameter.kind is parameter.VAR_KEYWORD]
+        if given and not rest:
+            return names
+        if rest and not str(rest[0].annotation).startswith("Unpack["):  # of a record that the parents take
+            return []
+    return names
 
 
 def _path(target: Any) -> str:

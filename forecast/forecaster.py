@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
@@ -15,22 +15,23 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from forecast.batch import LONGEST, Sizes
-from forecast.config import Setting, build, settings
+from forecast.choice import chosen, is_auto
+from forecast.config import USUAL, Setting, build, settings, usual
 from forecast.data.columns import Columns
 from forecast.data.encoding import Encoding
 from forecast.data.panel import Panel
 from forecast.data.splits import refuse_short
-from forecast.data.windows import HeldBack, TrainingWindows, Windows, prediction_windows
+from forecast.data.windows import HeldBack, TrainingWindows, Windows
 from forecast.errors import ArtifactError, ConfigError, DataError, TrainingError
-from forecast.losses import LEVELS
 from forecast.memory import within_memory
 from forecast.model import Model
 from forecast.networks.channels import ByChannel
-from forecast.parameters import GROUPS, about, accelerator_of, device_of, name_of, plain_parameters
-from forecast.predictor import Predictor, Table
+from forecast.parameters import GROUPS, about, accelerator_of, name_of, plain_parameters
+from forecast.predictor import Table
 from forecast.releases import refuse_known_bad
 from forecast.saved import artifact
 from forecast.saved.vetting import filled
+from forecast.trained import TrainedNetwork
 from forecast.training.settings import Training
 from forecast.training.warm_start import Start, fixed
 
@@ -40,18 +41,18 @@ if TYPE_CHECKING:
     from forecast.training.loop import Trained
 
 log = logging.getLogger("forecast")
-PREDICTION_BATCH = 1024  # windows a pass in prediction
 LONGEST_SEASON = 168  # of which a default context holds three: a longer one would cost more than it tells
 LEARNED = ("encoding_", "sizes_", "model_")
 
 
-class Forecaster(Predictor):
+class Forecaster(TrainedNetwork):
     """A recurrent (or any other) network that learns from a table of series and forecasts each of them.
 
     Parameters
     ----------
     model : str, partial or dict
-        The name of a file in conf/model, a network class with its options, or what such a file holds.
+        The name of a file in conf/model, a network class with its options, or what such a file holds; "auto" takes
+        the network to try first on series of this kind.
     horizon : int
         Steps to forecast.
     context_length : int
@@ -63,7 +64,8 @@ class Forecaster(Predictor):
     columns : Columns
         Roles of the table's columns.
     loss, scaling : str, partial or dict
-        Names of files in conf/loss and conf/scaling, classes, or what such files hold.
+        Names of files in conf/loss and conf/scaling, classes, or what such files hold; by default those that go with
+        the model, "quantile" and "last" for most.
     training : Training
         Steps, batch size, learning rate and so on.
     accelerator : str or dict
@@ -78,6 +80,8 @@ class Forecaster(Predictor):
     ----------
     model_ : Model
         The trained scaler, network and loss.
+    chosen_ : str, partial or dict
+        The model as used, where it was "auto" the one chosen.
     history_ : DataFrame
         Loss and learning rate by step.
     encoding_ : Encoding
@@ -100,8 +104,8 @@ class Forecaster(Predictor):
         freq: str | None = None,
         seasonality: int | None = None,
         columns: Columns | None = None,
-        loss: Setting = "quantile",
-        scaling: Setting = "last",
+        loss: Setting | None = None,
+        scaling: Setting | None = None,
         training: Training | None = None,
         accelerator: str | dict[str, Any] = "auto",
         seed: int = 0,
@@ -196,14 +200,14 @@ class Forecaster(Predictor):
         if training.validation and training.refit and stopped is None:
             stopped = self._refit(panel, training, start, trained, folder=folder)
         self.history_ = trained.history
-        self._parameters_ = plain_parameters(self.get_params(deep=False), panel.columns)  # whatever is set later
+        self._parameters_ = plain_parameters(self._settled(), panel.columns)  # whatever is set later
         self.panel_ = panel.tail(self.context_length_)
         return stopped
 
     def _tell_of_unsaveable(self, columns: Columns) -> None:
         """Say before training, not after it, that what is trained can be used but not saved."""
         try:
-            artifact.plain_yaml(plain_parameters(self.get_params(deep=False), columns))
+            artifact.plain_yaml(plain_parameters(self._settled(), columns))
         except ArtifactError as error:
             log.warning("%s", error)
 
@@ -233,30 +237,12 @@ class Forecaster(Predictor):
             self.__dict__.update(learned)
         return stopped
 
-    @property
-    def encoding(self) -> Encoding:
-        """Statistics and vocabularies of the training span."""
-        return self.encoding_
-
-    def covers(self, level: float) -> bool:
-        """Return whether a quantile of this level can be given."""
-        return self.model_.loss.covers(level)
-
-    def own_levels(self) -> tuple[float, ...]:
-        """Return the levels of the loss, or 0.1 to 0.9."""
-        return tuple(getattr(self.model_.loss, "levels", LEVELS))
-
     def set_params(self, **params: Any) -> Forecaster:
         """Set parameters by name; ``training__steps=...`` sets one of training."""
         if self.training is None and any(name.startswith("training__") for name in params):
             self.training = Training()
         super().set_params(**params)
         return self
-
-    @property
-    def device(self) -> torch.device:
-        """Where predictions are made."""
-        return device_of(self.accelerator)
 
     def save(self, path: str | Path) -> Path:
         """Write the fitted forecaster as a folder of YAML, JSON and safetensors; whole or not at all."""
@@ -304,22 +290,6 @@ class Forecaster(Predictor):
         forecaster._parameters_, forecaster.panel_ = saved.parameters, saved.panel
         return forecaster
 
-    def _values(self, panel: Panel, series: np.ndarray, ends: np.ndarray, levels: Sequence[float]) -> np.ndarray:
-        """Return forecasts (N, H, C, 1 + Q), PREDICTION_BATCH origins at a time."""
-        latest = np.zeros(len(panel.ids), np.int64)
-        np.maximum.at(latest, series, ends)
-        self.model_.scaler.check(panel, latest)
-        device, lengths = self.device, {"context_length": self.context_length_, "horizon": self.horizon_}
-        windows, *origins = prediction_windows(panel, self.encoding_, series, ends, device=device, **lengths)
-        model = self.model_.placed(device).eval()
-        values = np.empty((len(series), self.horizon_, len(panel.columns.targets), 1 + len(levels)))
-        with within_memory(DataError, "Forecast fewer series at a time, or with accelerator=cpu."):
-            for begin in range(0, len(series), PREDICTION_BATCH):
-                batch = slice(begin, begin + PREDICTION_BATCH)
-                inputs, _ = windows.batch(*(part[batch] for part in origins))
-                values[batch] = model.forecast(inputs, levels).cpu().numpy()
-        return values
-
     def _checked(self) -> Training:
         for name in ("horizon", "context_length", "seasonality"):
             value = getattr(self, name)
@@ -347,6 +317,13 @@ class Forecaster(Predictor):
         context = self.context_length or min(wanted, max(longest - self.horizon, 1), 512)
         self.horizon_, self.freq_ = int(self.horizon), panel.freq.name
         self.seasonality_, self.context_length_ = int(season), int(context)
+        self.chosen_ = chosen(self.model, panel, seasonality=self.seasonality_)
+
+    def _settled(self) -> dict[str, Any]:
+        """Return the parameters with the model chosen, and the loss and scaling that go with it if none are given."""
+        parameters = self.get_params(deep=False)
+        model = self.chosen_ if is_auto(self.model) else self.model
+        return {**parameters, "model": model, **{group: parameters[group] or usual(group, model) for group in USUAL}}
 
     def _start(self, update: bool) -> Start:
         """Return what a warm start goes on from, apart from what training will change."""
@@ -356,22 +333,22 @@ class Forecaster(Predictor):
             if given is not None and given != was:
                 raise ConfigError(fixed(name, given, was))
         for group in GROUPS:
-            given, was = settings(group, getattr(self, group)), self._parameters_[group]
+            given, was = settings(group, self._settled()[group]), self._parameters_[group]
             if given != was:
                 raise ConfigError(fixed(group, given, was))
         return Start(deepcopy(self.model_), self.encoding_, self.sizes_, self.panel_.columns, update)
 
     def _built(self, sizes: Sizes, columns: Columns, *, allow: Iterable[type] = ()) -> Model:
         def network_of(sizes: Sizes) -> nn.Module:
-            return build("model", self.model, sizes, allow=allow)
+            return build("model", self._settled()["model"], sizes, allow=allow)
 
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             by_channel = sizes.targets > 1 and not columns.joint
             network = ByChannel(network_of, sizes) if by_channel else network_of(sizes)
-        scaler = build("scaling", self.scaling, allow=allow)
-        loss = build("loss", self.loss, allow=allow)
-        scaler.prepare(sizes)
+            scaler = build("scaling", self._settled()["scaling"], allow=allow)
+            scaler.prepare(sizes)
+        loss = build("loss", self._settled()["loss"], allow=allow)
         loss.prepare(sizes)
         return Model(network, scaler, loss)
 
@@ -395,7 +372,7 @@ class Forecaster(Predictor):
         trainers = trainers_for(
             training,
             accelerator_of(self.accelerator),
-            shown=f"training {name_of(self.model)}" if self.progress else None,
+            shown=f"training {name_of(self._settled()['model'])}" if self.progress else None,
             validates=held_back is not None,
             folder=folder,
             logger=logger,
@@ -408,7 +385,7 @@ class Forecaster(Predictor):
 
         draws = TrainingWindows(cut(span), batch_size=training.batch_size, seed=self.seed, steps=training.steps)
         self._settle_model(draws.windows, panel, span, start)
-        known = [*about(self.get_params(deep=False), training), self.horizon, self.context_length_, self.seasonality_]
+        known = [*about(self._settled(), training), self.horizon, self.context_length_, self.seasonality_]
         trained = train(
             self.model_.placed(device),
             draws,
@@ -423,7 +400,7 @@ class Forecaster(Predictor):
 
     def _settle_model(self, windows: Windows, panel: Panel, span: Panel, start: Start | None) -> None:
         """Make the model for these windows, with what it starts from."""
-        self.sizes_ = windows.sizes(season=self.seasonality_, outputs=build("loss", self.loss).outputs)
+        self.sizes_ = windows.sizes(season=self.seasonality_, outputs=build("loss", self._settled()["loss"]).outputs)
         if start is not None:  # more categories make no wider embedding
             self.sizes_ = replace(self.sizes_, embeddings=start.sizes.widths)
         self.model_ = self._built(self.sizes_, panel.columns)

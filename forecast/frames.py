@@ -15,6 +15,7 @@ from forecast.data.panel import Panel
 from forecast.errors import ConfigError
 
 FORECAST, TARGET, SCENARIO = "forecast", "target", "scenario"
+AHEAD, BACK, WEIGHT, SAMPLE = "ahead", "back", "weight", "sample"
 
 
 def level_name(level: float) -> str:
@@ -75,6 +76,48 @@ def forecast_frame(
         keys[TARGET] = pd.Index(targets)[np.repeat(channel, horizon)]
     for place, (name, column) in enumerate(keys.items()):
         table.insert(place, name, column)
+    return table
+
+
+def attention_frame(panel: Panel, series: np.ndarray, ends: np.ndarray, weights: np.ndarray) -> pd.DataFrame:
+    """Return what each step ahead looked at as a long table.
+
+    Parameters
+    ----------
+    panel : Panel
+        Whose series were forecast.
+    series, ends : ndarray of int64 (N,)
+        Number of the series, and how many of its steps were known.
+    weights : ndarray (N, C, H, L)
+        C is 1 where one network forecasts all targets together.
+
+    Returns
+    -------
+    DataFrame with id, `ahead` (the step of the horizon, from 1), time of the step of the context, `back` (how many
+    steps it lies before the last), `weight`, and the name of the target after the id where C is above 1; rows by
+    origin, target and steps. Steps before the start of a series, whose weight is 0, have no rows.
+    """
+    back = np.arange(weights.shape[3])[::-1]
+    steps = ends[:, None] - 1 - back  # (N, L)
+    origin, channel, ahead, place = np.nonzero(np.broadcast_to((steps >= 0)[:, None, None], weights.shape))
+    number = series[origin]
+    keys: dict[str, Any] = {panel.columns.id: panel.ids[number]}
+    if weights.shape[1] > 1:
+        keys[TARGET] = pd.Index(panel.columns.targets)[channel]
+    keys[AHEAD] = ahead + 1
+    keys[panel.columns.time] = panel.stamp_column(panel.stamps(number, steps[origin, place]))
+    return pd.DataFrame({**keys, BACK: back[place], WEIGHT: weights[origin, channel, ahead, place]})
+
+
+def sample_frame(panel: Panel, series: np.ndarray, ends: np.ndarray, values: np.ndarray) -> pd.DataFrame:
+    """Return sample paths (N, H, C, n) as a long table: id, time, target where there are several, sample, forecast.
+
+    Rows go by origin, sample, target and step; see `forecast_frame`.
+    """
+    count, horizon = values.shape[3], values.shape[1]
+    each = np.moveaxis(values, 3, 1).reshape(-1, *values.shape[1:3], 1)  # (N n, H, C, 1)
+    table = forecast_frame(panel, np.repeat(series, count), np.repeat(ends, count), each, ())
+    table.insert(list(table.columns).index(FORECAST), SAMPLE, np.repeat(told(each)[0] % count, horizon))
     return table
 
 

@@ -25,6 +25,7 @@ class Loss(nn.Module, ABC):
     """Parent of all losses: what they share is the way to the scaled axis and back."""
 
     outputs: int  # K: raw outputs per step and target
+    is_distribution = False  # True: each step has a whole distribution, tails included, from which to draw
 
     def prepare(self, sizes: Sizes) -> None:
         """Make room for what `calibrate` learns."""
@@ -55,8 +56,10 @@ class Loss(nn.Module, ABC):
         return self._restored(scaled, raw, affine)
 
     def sample(self, raw: Tensor, n: int, affine: Affine, generator: torch.Generator) -> Tensor:
-        """Draw each step by itself: (B, H, C, n)."""
-        return self._restored(self.scaled_sample(raw, n, generator).to(affine.loc.dtype), raw, affine)
+        """Draw each step by itself, from random numbers that all windows share: (B, H, C, n)."""
+        uniform = uniforms(n, 1, *raw.shape[1:3], generator=generator, like=raw)
+        draws = self.scaled_draws(raw, uniform).movedim(0, -1)
+        return self._restored(draws.to(affine.loc.dtype), raw, affine)
 
     def calibrate(self, raw: Tensor, outcome: Outcome, affine: Affine) -> None:
         """Learn the spread of errors from windows, where the loss itself does not train it."""
@@ -73,13 +76,22 @@ class Loss(nn.Module, ABC):
     def scaled_quantiles(self, raw: Tensor, levels: Sequence[float]) -> Tensor:
         """Return quantiles on the scaled axis: (B, H, C, Q)."""
 
-    def scaled_sample(self, raw: Tensor, n: int, generator: torch.Generator) -> Tensor:
-        """Return draws on the scaled axis: (B, H, C, n); quantiles at uniform draws."""
+    def scaled_draws(self, raw: Tensor, uniform: Tensor) -> Tensor:
+        """Return draws on the scaled axis: quantiles at random levels.
+
+        Parameters
+        ----------
+        raw : Tensor (..., C, K)
+        uniform : Tensor (..., 2)
+            Uniform on (0, 1], two numbers a draw, broadcastable to raw[..., 0].
+        """
         grid = np.round(np.arange(0.01, 1.0, 0.01), 2)
         grid = grid[[self.covers(level) for level in grid]]
         quantiles = self.scaled_quantiles(raw, grid.tolist())
-        uniform = torch.rand(*raw.shape[:-1], n, generator=generator, device=raw.device)
-        return _interpolated(quantiles, torch.as_tensor(grid, dtype=raw.dtype, device=raw.device), uniform)
+        shape = torch.broadcast_shapes(raw.shape[:-1], uniform.shape[:-1])
+        levels = uniform[..., 0].expand(shape)[..., None]
+        whole = quantiles.expand(*shape, len(grid))
+        return _interpolated(whole, torch.as_tensor(grid, dtype=raw.dtype, device=raw.device), levels)[..., 0]
 
     def covers(self, level: float) -> bool:
         """Return whether a quantile of this level can be given."""
@@ -225,6 +237,7 @@ class Gaussian(Loss):
     """Negative log-likelihood of a normal distribution."""
 
     outputs = 2
+    is_distribution = True
 
     def parameters_of(self, raw: Tensor) -> tuple[Tensor, Tensor]:
         """Return location and deviation: (B, H, C) each."""
@@ -241,17 +254,22 @@ class Gaussian(Loss):
         z = torch.special.ndtri(torch.tensor(levels, dtype=raw.dtype, device=raw.device))
         return loc[..., None] + deviation[..., None] * z
 
-    def scaled_sample(self, raw: Tensor, n: int, generator: torch.Generator) -> Tensor:
-        """Draw from the normal distribution: (B, H, C, n)."""
+    def scaled_draws(self, raw: Tensor, uniform: Tensor) -> Tensor:
+        """Draw by the method of Box and Muller (1958): a radius from one number, an angle from the other."""
         loc, deviation = self.parameters_of(raw)
-        noise = torch.randn(*loc.shape, n, generator=generator, device=raw.device, dtype=raw.dtype)
-        return loc[..., None] + deviation[..., None] * noise
+        return loc + deviation * (-2 * uniform[..., 0].log()).sqrt() * torch.cos(2 * np.pi * uniform[..., 1])
 
 
 class StudentT(Loss):
-    """Negative log-likelihood of Student's t with location, scale and more than two degrees of freedom."""
+    """Negative log-likelihood of Student's t with location, scale and more than two degrees of freedom.
+
+    References
+    ----------
+    Bailey (1994), Polar generation of random variates with the t-distribution, for draws.
+    """
 
     outputs = 3
+    is_distribution = True
 
     def parameters_of(self, raw: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return location, scale and degrees of freedom: (B, H, C) each."""
@@ -269,6 +287,18 @@ class StudentT(Loss):
         loc, scale, df = self.parameters_of(raw)
         points = student_t.ppf(np.asarray(levels), df[..., None].double().cpu().numpy())
         return loc[..., None] + scale[..., None] * torch.as_tensor(points, dtype=raw.dtype, device=raw.device)
+
+    def scaled_draws(self, raw: Tensor, uniform: Tensor) -> Tensor:
+        """Draw by Bailey's polar method, which is Box and Muller's with a longer radius."""
+        loc, scale, df = self.parameters_of(raw)
+        radius = (df * torch.expm1(-2 / df * uniform[..., 0].log())).sqrt()
+        return loc + scale * radius * torch.cos(2 * np.pi * uniform[..., 1])
+
+
+def uniforms(*shape: int, generator: torch.Generator, like: Tensor) -> Tensor:
+    """Return numbers uniform on (0, 1], two for each draw of `scaled_draws`: (*shape, 2)."""
+    # Drawn where the generator lies, so that a seed gives the same paths on every device.
+    return 1 - torch.rand(*shape, 2, generator=generator, device=generator.device, dtype=torch.float32).to(like)
 
 
 def _positive(raw: Tensor) -> Tensor:

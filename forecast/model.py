@@ -8,10 +8,15 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from forecast.batch import Affine, Inputs, Outcome
+from forecast.batch import Affine, Inputs, Outcome, sliding
 from forecast.errors import ConfigError, unknown_name
-from forecast.losses import Loss
+from forecast.losses import Loss, uniforms
+from forecast.networks.attention import weights_of
+from forecast.networks.channels import ByChannel
+from forecast.networks.network import Network
 from forecast.scaling import Scaler
+
+ROWS = 2**13  # paths that are drawn in one go: bounds memory
 
 
 class Model(nn.Module):
@@ -32,6 +37,13 @@ class Model(nn.Module):
     def __init__(self, network: nn.Module, scaler: Scaler, loss: Loss) -> None:
         super().__init__()
         self.network, self.scaler, self.loss = network, scaler, loss
+        if isinstance(network, Network | ByChannel):
+            network.refuse(loss)
+        if getattr(network, "forking", False) and scaler.looks_ahead:
+            raise ConfigError(
+                f"model.forking=true forecasts from every step of the context, and {type(scaler).__name__} scales it "
+                "by what comes after. Choose scaling=series or none, or model.forking=false."
+            )
 
     def placed(self, device: torch.device) -> Model:
         """Move to a device, in place; where it has no float64 (mps), statistics of the scaler become float32."""
@@ -87,6 +99,12 @@ class Model(nn.Module):
         scaled, affine = self.scaler(inputs)
         return self.network(scaled, None, self.loss.scaled_point), affine
 
+    def progress(self, done: float) -> None:
+        """Tell the network, before a training step, what share of them is done."""
+        for part in self.network.modules():
+            if isinstance(part, Network):
+                part.progress(done)
+
     def training_loss(self, inputs: Inputs, outcome: Outcome) -> Tensor:
         """Return the mean loss of a batch, a scalar."""
         raw, outcome, scaled, affine = self._learning(inputs, outcome)
@@ -98,15 +116,67 @@ class Model(nn.Module):
         raw, outcome, scaled, affine = self._learning(inputs, outcome)
         truth = _scaled(outcome, affine).target
         losses = self.loss.stepwise(raw, truth.to(raw.dtype)).masked_fill(outcome.observed == 0, 0.0)
-        sizes = torch.cat([scaled.target, truth], dim=1).abs().nan_to_num(float("inf"), float("inf"))
-        return losses.flatten(1).isfinite().all(dim=1), sizes.flatten(1).amax(dim=1)
+        values = [part.reshape(len(scaled.target), -1) for part in (scaled.target, truth)]
+        sizes = torch.cat(values, dim=1).abs().nan_to_num(float("inf"), float("inf"))
+        return losses.reshape(len(sizes), -1).isfinite().all(dim=1), sizes.amax(dim=1)
 
     @torch.inference_mode()
-    def forecast(self, inputs: Inputs, levels: Sequence[float]) -> Tensor:
-        """Return the point and then each level's quantile, in the unit of the series: (B, H, C, 1 + Q)."""
+    def forecast(self, inputs: Inputs, levels: Sequence[float], *, seed: int = 0) -> Tensor:
+        """Return the point and then each level's quantile, in the unit of the series: (B, H, C, 1 + Q).
+
+        A network that draws paths has their median and quantiles as its forecast; `seed` draws them.
+        """
+        if n := getattr(self.network, "paths", 0):
+            parts = self._paths(inputs, n, torch.Generator().manual_seed(seed))
+            return torch.cat([empirical_quantiles(part, (0.5, *levels)) for part in parts])
         raw, affine = self(inputs)
         point = self.loss.point(raw, affine)[..., None]
         return self.scaler.restored(torch.cat([point, self.loss.quantiles(raw, levels, affine)], dim=-1))
+
+    @torch.inference_mode()
+    def paths(self, inputs: Inputs, n: int, generator: torch.Generator) -> Tensor:
+        """Draw n paths of each window, in the unit of the series: (B, H, C, n).
+
+        A network that reads its own draws gives paths that hang together over time; of others each step is drawn by
+        itself. All windows share the random numbers of a path, so that a forecast is the same whatever else is in the
+        batch; paths of different series are thus no joint forecast of them.
+        """
+        return torch.cat(list(self._paths(inputs, n, generator)))
+
+    def _paths(self, inputs: Inputs, n: int, generator: torch.Generator) -> Iterator[Tensor]:
+        """Yield the paths (b, H, C, n) of some windows at a time."""
+        scaled, affine = self.scaler(inputs)
+        length, targets = inputs.target.shape[1:]
+        horizon = inputs.known.shape[1] - length
+        if not getattr(self.network, "paths", 0):
+            raw = self.network(scaled, None, self.loss.scaled_point)
+            yield self.scaler.restored(self.loss.sample(raw, n, affine, generator))
+            return
+        uniform = uniforms(horizon, n, targets, generator=generator, like=scaled.target)
+        for begin in range(0, len(inputs.target), size := max(1, ROWS // (n * targets))):
+            some = slice(begin, begin + size)
+            drawn = self._fed_back(Inputs(*(part[some] for part in scaled)), uniform)  # (b, n, H, C)
+            own = Affine(*(part if len(part) == 1 else part[some] for part in affine)).horizon(horizon)
+            own = Affine(*(part[:, None] for part in own))
+            yield self.scaler.restored(own.restored(drawn.to(own.loc.dtype)).permute(0, 2, 3, 1))
+
+    def _fed_back(self, scaled: Inputs, uniform: Tensor) -> Tensor:
+        """Return the draws that the network was handed, from uniform numbers (H, n, C, 2): (b, n, H, C)."""
+        steps: list[Tensor] = []
+
+        def feedback(raw: Tensor) -> Tensor:
+            parted = raw.unflatten(0, (len(scaled.target), -1))  # (b, n, C, K), at the first step (b, 1, C, K)
+            steps.append(self.loss.scaled_draws(parted, uniform[len(steps)]))
+            return steps[-1].flatten(0, 1)
+
+        self.network(scaled, None, feedback)
+        return torch.stack(steps, dim=2)
+
+    @torch.inference_mode()
+    def attention(self, inputs: Inputs) -> Tensor:
+        """Return what each step ahead looks at in the context: (B, C, H, L), with C as 1 where targets are joint."""
+        scaled, _ = self.scaler(inputs)
+        return weights_of(self.network, scaled, self.loss.scaled_point).unflatten(0, (len(inputs.target), -1))
 
     @torch.inference_mode()
     def calibrate(self, inputs: Inputs, outcome: Outcome) -> None:
@@ -117,9 +187,50 @@ class Model(nn.Module):
     def _learning(self, inputs: Inputs, outcome: Outcome) -> tuple[Tensor, Outcome, Inputs, Affine]:
         """Return raw outputs, the outcome on the axis of the affine map, the scaled inputs, and the map."""
         scaled, affine = self.scaler(inputs)
-        outcome = self.scaler.outcome(outcome)
-        teacher = _scaled(outcome, affine) if getattr(self.network, "reads_teacher", False) else None
-        return self.network(scaled, teacher, self.loss.scaled_point), outcome, scaled, affine
+        if self.training and getattr(self.network, "forking", False):
+            return self._forks(inputs, outcome, scaled, affine)
+        own = self.scaler.outcome(outcome)
+        teacher = _scaled(own, affine) if getattr(self.network, "reads_teacher", False) else None
+        raw = self.network(scaled, teacher, self.loss.scaled_point)
+        if raw.shape[1] > own.target.shape[1]:  # it learns from steps of the context too
+            own = self.scaler.outcome(_with_context(inputs, outcome, raw.shape[1]))
+        return raw, own, scaled, affine
+
+    def _forks(
+        self, inputs: Inputs, outcome: Outcome, scaled: Inputs, affine: Affine
+    ) -> tuple[Tensor, Outcome, Inputs, Affine]:
+        """Return the same from every step of the context as its own origin, B L of them but for the inputs."""
+        raw = self.network.forks(scaled)  # type: ignore[operator]  # (B, L, H, C, K)
+        length, horizon = raw.shape[1:3]
+        whole = self.scaler.outcome(_with_context(inputs, outcome, length + horizon - 1))
+        own = Outcome(*(sliding(part, horizon) for part in whole))
+        parts = (
+            part.expand(len(raw), -1, -1).repeat_interleave(length, dim=0)
+            if part.shape[1] == 1
+            else sliding(part[:, 1:], horizon)
+            for part in affine
+        )
+        return raw.flatten(0, 1), own, scaled, Affine(*parts)
+
+
+def empirical_quantiles(draws: Tensor, levels: Sequence[float]) -> Tensor:
+    """Return quantiles of draws (..., n): (..., Q).
+
+    References
+    ----------
+    Hyndman and Fan (1996), Sample quantiles in statistical packages: their definition 8, nearly free of bias.
+    """
+    ordered, n = draws.sort(dim=-1).values, draws.shape[-1]
+    places = torch.tensor(levels, dtype=draws.dtype, device=draws.device) * (n + 1 / 3) - 2 / 3  # counted from 0
+    below = places.clamp(0, n - 1).floor().long()
+    above = (below + 1).clamp(max=n - 1)
+    return torch.lerp(ordered[..., below], ordered[..., above], (places - below).clamp(0, 1))
+
+
+def _with_context(inputs: Inputs, outcome: Outcome, steps: int) -> Outcome:
+    """Return what happened with the end of the context before it, `steps` steps in all."""
+    parts = zip((inputs.target, inputs.observed), outcome, strict=True)
+    return Outcome(*(torch.cat(pair, dim=1)[:, -steps:] for pair in parts))
 
 
 def _scaled(outcome: Outcome, affine: Affine) -> Outcome:

@@ -111,12 +111,7 @@ class Predictor(BaseEstimator, ABC):
         check_is_fitted(self)
         if isinstance(future, Mapping):
             return self._scenarios(frame, future, levels)
-        if frame is None and future is not None:
-            raise ConfigError("future needs the history that it follows: predict(frame, future=future).")
-        if isinstance(frame, Panel) and future is not None:
-            raise ConfigError("a panel holds its future already: Panel.from_frame(frame, future=future). Leave it out.")
-        columns = self.panel_.columns
-        panel = self.panel_ if frame is None else self.as_panel(frame, future, columns=columns, freq=self.freq_)
+        panel = self._given(frame, future)
         series = np.arange(len(panel.ids))
         levels = self.levels(levels)
         values = self.predict_origins(panel, series, panel.ends, levels=levels)
@@ -150,28 +145,22 @@ class Predictor(BaseEstimator, ABC):
             If no target of an origin is observed in its context, a known covariate is missing after it, or a forecast
             is not finite.
         """
-        fitted = self.panel_.columns
-        self._refuse_other_panel(panel)
-        seen = panel.observed_targets(series, ends - self.context_length_, ends)
-        if not seen.any(axis=1).all():
-            name, length = panel.ids[series[~seen.any(axis=1)][0]], self.context_length_
-            raise DataError(
-                f"series {named(name)} has no observed value in the last {length} steps, which is all that the model "
-                f"reads ({(~seen.any(axis=1)).sum()} such windows). Leave it out, or train with a longer "
-                "context_length."
-            )
-        refuse_missing_known(panel, series, ends, horizon=self.horizon_)
+        seen = self._seen(panel, series, ends)
         values = self._values(panel, series, ends, levels)
-        if not seen.all():
-            values[np.broadcast_to(~seen[:, None, :, None], values.shape)] = np.nan
-        _refuse_not_finite(values, seen, panel.ids[series])
-        raised = raised_to_minima(values, fitted)
+        raised = self._finished(values, seen, panel.ids[series])
         if raised is not values and (below := values < raised).any():
             log.warning(
                 "%d of %d forecast values lay below the minimum and were raised to it (%d of them points).",
                 below.sum(), below.size, below[..., 0].sum(),
             )  # fmt: skip
         return raised
+
+    def _finished(self, values: np.ndarray, seen: np.ndarray, ids: pd.Index) -> np.ndarray:
+        """Return values (N, H, C, ...) raised to the minima, NaN for targets (N, C) not seen; others must be finite."""
+        if not seen.all():
+            values[np.broadcast_to(~seen[:, None, :, None], values.shape)] = np.nan
+        _refuse_not_finite(values, seen, ids)
+        return raised_to_minima(values, self.panel_.columns)
 
     def levels(self, levels: Sequence[float] | None = None) -> tuple[float, ...]:
         """Return quantile levels in order; those of the model where none are given."""
@@ -213,6 +202,29 @@ class Predictor(BaseEstimator, ABC):
             part.insert(after, SCENARIO, str(name))
             parts.append(part)
         return pd.concat(parts, ignore_index=True)
+
+    def _given(self, frame: Table | None, future: pd.DataFrame | None) -> Panel:
+        """Return what to forecast from: a table with its future, or the history that was fitted on."""
+        if frame is None and future is not None:
+            raise ConfigError("future needs the history that it follows: predict(frame, future=future).")
+        if isinstance(frame, Panel) and future is not None:
+            raise ConfigError("a panel holds its future already: Panel.from_frame(frame, future=future). Leave it out.")
+        columns = self.panel_.columns
+        return self.panel_ if frame is None else self.as_panel(frame, future, columns=columns, freq=self.freq_)
+
+    def _seen(self, panel: Panel, series: np.ndarray, ends: np.ndarray) -> np.ndarray:
+        """Refuse origins (N,) that cannot be forecast from; return which targets are observed in the context (N, C)."""
+        self._refuse_other_panel(panel)
+        seen = panel.observed_targets(series, ends - self.context_length_, ends)
+        if not seen.any(axis=1).all():
+            name, length = panel.ids[series[~seen.any(axis=1)][0]], self.context_length_
+            raise DataError(
+                f"series {named(name)} has no observed value in the last {length} steps, which is all that the model "
+                f"reads ({(~seen.any(axis=1)).sum()} such windows). Leave it out, or train with a longer "
+                "context_length."
+            )
+        refuse_missing_known(panel, series, ends, horizon=self.horizon_)
+        return seen
 
     def _refuse_other_panel(self, panel: Panel) -> None:
         """Refuse a panel whose columns play other roles than in training, or whose steps are others."""

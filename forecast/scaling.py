@@ -17,10 +17,13 @@ from torch import Tensor, nn
 
 from forecast.batch import Affine, Inputs, Outcome, Sizes
 from forecast.data.panel import Panel
-from forecast.errors import DataError, named
+from forecast.errors import ConfigError, DataError, named
 
 Transform = Literal["none", "log", "box_cox"]
 TINY = 1e-12  # deviations below this share of the level are rounding, not movement
+SHARES = (0.5, 0.3)  # of an error that level and season first take over
+LEAST_ERROR = 1e-3  # of a logarithm: about a thousandth of the level
+LONGEST_SEASON = 168  # hours of a week; more would hold a table as long as the training span
 
 
 class Scaler(nn.Module):
@@ -32,21 +35,31 @@ class Scaler(nn.Module):
         Applied first; log and Box-Cox take positive series, and make the point forecast a median. The
         exponent of Box-Cox is the one of greatest likelihood over the training span, one a target for all series;
         values are divided by their geometric mean first, so that no unit is too large or too small for it.
+    cycle : bool
+        Take a season away that is learned together with the network.
     """
 
     exponent: Tensor
     middle: Tensor
 
-    def __init__(self, *, transform: Transform = "none") -> None:
+    def __init__(self, *, transform: Transform = "none", cycle: bool = False) -> None:
         super().__init__()
         if transform not in ("none", "log", "box_cox"):
             raise ValueError(f"transform is none, log or box_cox, got {transform!r}.")
-        self.transform = transform
+        self.transform, self.has_cycle = transform, cycle
+        self.cycle: Cycle | None = None
         self._make_room(1)
 
+    @property
+    def looks_ahead(self) -> bool:
+        """Whether a step of the context is scaled by later ones: then no step but the last is an origin."""
+        return type(self).affine is not Scaler.affine
+
     def prepare(self, sizes: Sizes) -> None:
-        """Make room for what `fit` learns."""
+        """Make room for what `fit` and training learn."""
         self._make_room(sizes.targets)
+        if self.has_cycle:
+            self.cycle = Cycle(sizes)
 
     def _make_room(self, targets: int) -> None:
         self.register_buffer("exponent", torch.zeros(targets, dtype=torch.float64))
@@ -93,9 +106,19 @@ class Scaler(nn.Module):
         """
         observed = inputs.observed.to(inputs.target.dtype)
         target = self.transformed(inputs.target) * observed
-        affine = self.affine(inputs._replace(target=target, observed=observed))
+        affine = self._seasonal(inputs._replace(target=target, observed=observed))
         scaled = affine.context(target.shape[1]).scaled(target).to(inputs.observed.dtype) * inputs.observed
-        return inputs._replace(target=scaled), affine
+        size = affine.scale[:, -1].log().expand(len(target), -1).to(inputs.observed.dtype)
+        return inputs._replace(target=scaled, scale=size), affine
+
+    def _seasonal(self, inputs: Inputs) -> Affine:
+        """Return loc and scale; where a cycle is learned, with its season in loc and the level of what it leaves."""
+        affine = self.affine(inputs)
+        if self.cycle is None:
+            return affine
+        season = self.cycle(inputs) * affine.scale  # (B, L + H, C)
+        left = (inputs.target - season[:, : inputs.target.shape[1]]) * inputs.observed
+        return Affine(self.affine(inputs._replace(target=left)).loc + season, affine.scale)
 
     def affine(self, inputs: Inputs) -> Affine:
         """Return loc and scale for a context on the transformed axis."""
@@ -158,11 +181,13 @@ class MeanAbsScaler(Scaler):
 class SeriesScaler(Scaler):
     """Mean 0 and deviation 1 per series over the training span; a series without any goes by its window."""
 
+    looks_ahead = False
     loc: Tensor
     scale: Tensor
 
     def prepare(self, sizes: Sizes) -> None:
         """Make room for the statistics of each series, NaN where there are none, as in row 0: (series, C)."""
+        super().prepare(sizes)
         shape = (sizes.series, sizes.targets)
         self.register_buffer("loc", torch.full(shape, float("nan"), dtype=torch.float64))
         self.register_buffer("scale", torch.ones(shape, dtype=torch.float64))
@@ -188,6 +213,118 @@ class SeriesScaler(Scaler):
         loc, scale = self.loc[inputs.series][:, None].to(mean), self.scale[inputs.series][:, None].to(mean)
         met = ~loc.isnan()
         return Affine(torch.where(met, loc, mean), torch.where(met, scale, _deviation(inputs, mean)))
+
+
+class Cycle(nn.Module):
+    """A season that is learned with the network, in units of the scale: one for all series, and what each adds to it.
+
+    It begins at zero, and stays there for series never seen but for what all have in common.
+
+    Parameters
+    ----------
+    sizes : Sizes
+        Its season is the length of the cycle.
+
+    References
+    ----------
+    Lin et al. (2024), CycleNet: enhancing time series forecasting through modeling periodic patterns.
+    """
+
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__()
+        if sizes.season < 2:
+            raise ConfigError(
+                "scaling.cycle learns a season, and there is none: the seasonality is 1. Set seasonality=."
+            )
+        self.shape, self.horizon = (sizes.season, sizes.targets), sizes.horizon
+        self.common = nn.Parameter(torch.zeros(sizes.season * sizes.targets))
+        self.own = nn.Embedding.from_pretrained(torch.zeros(sizes.series, sizes.season * sizes.targets), freeze=False)
+
+    def forward(self, inputs: Inputs) -> Tensor:
+        """Return the season of each step of context and horizon: (B, L + H, C)."""
+        ahead = torch.arange(1 - inputs.target.shape[1], self.horizon + 1, device=inputs.position.device)
+        phases = (inputs.position[:, None] + ahead) % self.shape[0]  # (B, L + H)
+        seasons = (self.common + self.own(inputs.series)).unflatten(1, self.shape)
+        return seasons.gather(1, phases[..., None].expand(-1, -1, self.shape[1]))
+
+
+class SmoothingScaler(Scaler):
+    """Level and season by exponential smoothing of logarithms, with parameters learned together with the network.
+
+    Over the context, each observed step moves the level by a share of how far off it was, and the season of its phase
+    by a share of what is left then; others move neither. The network reads logarithms relative to the last level,
+    without the season: behind that of the step itself, ahead the last one of its phase. The level begins at the
+    window's mean, the season aside: a share of 0 leaves it there, and one of 1 makes it the last value. Shares and
+    first season are one for all series plus what each adds; a series never seen has the former alone. The scale is
+    the mean distance from what one step before foretold, without a gradient: with one, scaled losses would fall by
+    foretelling worse.
+
+    This is a windowed variant of the hybrid method: each window is smoothed anew from a learned first season, where
+    the paper smooths each series once from its beginning, and it averages logarithms, where the paper averages values.
+
+    References
+    ----------
+    Smyl (2020), A hybrid method of exponential smoothing and recurrent neural networks for time series forecasting,
+    section 3; Hyndman et al. (2008), Forecasting with exponential smoothing (the form that corrects errors).
+    """
+
+    def __init__(self) -> None:
+        super().__init__(transform="log")
+
+    def prepare(self, sizes: Sizes) -> None:
+        """Make room for the shares and the season of each series.
+
+        Raises
+        ------
+        ConfigError
+            If the season is longer than what is kept for each series.
+        """
+        super().prepare(sizes)
+        if sizes.season > LONGEST_SEASON:
+            raise ConfigError(
+                f"scaling=smoothing keeps at most {LONGEST_SEASON} steps of a season for each series, and the "
+                f"seasonality is {sizes.season}. Set seasonality=, 1 for a level alone, or choose another scaling."
+            )
+        self.season, self.horizon = sizes.season, sizes.horizon
+        self.cycle = Cycle(sizes) if sizes.season > 1 else None
+        self.shares = nn.Parameter(torch.tensor(SHARES).logit().repeat_interleave(sizes.targets))
+        self.own = nn.Embedding.from_pretrained(torch.zeros(sizes.series, 2 * sizes.targets), freeze=False)
+
+    def _seasonal(self, inputs: Inputs) -> Affine:
+        """Return the last level with the season of each step (B, L + H, C), and the mean error (B, 1, C)."""
+        level, seasons, errors = self._smoothed(inputs)
+        scale = _mean(errors.detach().abs(), inputs.observed)
+        return Affine(level[:, None] + seasons, scale.clamp(min=LEAST_ERROR))
+
+    def _smoothed(self, inputs: Inputs) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the last level (B, C), the season of each step (B, L + H, C), and errors one step ahead (B, L, C)."""
+        steps, first = inputs.target.shape[1], self._first(inputs)
+        level = _mean((inputs.target - first[:, :steps]) * inputs.observed, inputs.observed)[:, 0]
+        kept = list(first[:, : self.season].unbind(dim=1))  # by step of the context, modulo the season
+        seasons, errors = [], []
+        of_level, of_season = self._shares(inputs)
+        for step, value in enumerate(inputs.target.unbind(dim=1)):
+            phase = step % self.season
+            seasons.append(kept[phase])
+            errors.append(value - level - kept[phase])
+            level = torch.addcmul(level, of_level[step], errors[-1])
+            kept[phase] = torch.addcmul(kept[phase], of_season[step], errors[-1])
+        seasons += [kept[step % self.season] for step in range(steps, steps + self.horizon)]
+        return level, torch.stack(seasons, dim=1), torch.stack(errors, dim=1) * inputs.observed
+
+    def _first(self, inputs: Inputs) -> Tensor:
+        """Return the season before any of the window is read: (B, L + H, C)."""
+        if self.cycle is not None:
+            return self.cycle(inputs).to(inputs.target)
+        windows, steps, targets = inputs.target.shape
+        return inputs.target.new_zeros(windows, steps + self.horizon, targets)
+
+    def _shares(self, inputs: Inputs) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """Return of each step (B, C) what level and season take over of its error: nothing where not observed."""
+        shares = (self.shares + self.own(inputs.series)).sigmoid().to(inputs.target)[:, None]
+        of_level, of_season = (part * inputs.observed for part in shares.chunk(2, dim=2))
+        of_season = of_season * (1 - of_level) * (self.season > 1)  # of what the level leaves over
+        return of_level.unbind(dim=1), of_season.unbind(dim=1)
 
 
 def _mean(values: Tensor, observed: Tensor) -> Tensor:

@@ -46,6 +46,7 @@ def made_batch(sizes: Sizes = SIZES, *, count: int = 5, seed: int = 0) -> tuple[
         static_codes=codes(sizes.static_cardinalities),
         series=torch.randint(sizes.series, (count,), generator=draw),
         position=torch.arange(count) + length,
+        scale=torch.zeros(count, sizes.targets),
     )
     target = 10 + numbers(horizon, sizes.targets).double()
     return inputs, Outcome(target, torch.ones(count, horizon, sizes.targets))

@@ -25,7 +25,7 @@ from torch import nn
 
 from forecast import Columns, Forecaster, Training
 from forecast.batch import Inputs, Sizes
-from forecast.config import names
+from forecast.config import names, usual
 from forecast.ensemble import load
 from forecast.errors import ArtifactError, ConfigError, DataError, TrainingError, WriteError
 from forecast.networks.recurrent import Recurrent
@@ -34,7 +34,7 @@ from forecast.saved import artifact
 FILES = ("forecaster.yaml", "encoding.json", "weights.safetensors", "panel.json", "panel.safetensors")
 KEPT = Path(__file__).parent / "artifacts"
 CASES = [
-    *((model, "window", "quantile") for model in names("model")),
+    *((model, "window", usual("loss", model)) for model in names("model")),
     *(("gru", scaling, "quantile") for scaling in names("scaling")),
     *(("gru", "window", loss) for loss in names("loss")),
 ]
@@ -305,11 +305,12 @@ def test_a_folder_without_a_forecaster_is_refused(tmp_path: Path, fitted: Foreca
 
 
 def test_a_newer_format_says_so_whatever_else_it_holds(saved: Path) -> None:
-    _forge(saved, format=4)
-    with pytest.raises(ArtifactError, match="format 4.*reads 1 to 3.*pip install --upgrade recurrent-forecast"):
+    newer = artifact.FORMAT + 1
+    _forge(saved, format=newer)
+    with pytest.raises(ArtifactError, match=rf"format {newer}.*reads 1 to {newer - 1}.*pip install --upgrade recurrent-forecast"):
         Forecaster.load(saved)
     (saved / "encoding.json").unlink()
-    with pytest.raises(ArtifactError, match="format 4"):
+    with pytest.raises(ArtifactError, match=f"format {newer}"):
         Forecaster.load(saved)
 
 

@@ -18,7 +18,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from forecast import Columns, Forecaster, Training, make_sales
-from forecast.config import TARGET, conf_folder, names, read
+from forecast.config import TARGET, USUAL, conf_folder, names, networks, read, usual
 from forecast.ensemble import Ensemble
 from forecast.evaluation.backtest import backtest
 from forecast.jobs.settings import columns_of
@@ -61,7 +61,7 @@ def test_an_optimizer_chosen_is_the_one_that_trains() -> None:
     assert _composed("optimizer=sgd")["training"]["optimizer"] == read("optimizer", "sgd")
 
 
-@pytest.mark.parametrize("name", names("model"))
+@pytest.mark.parametrize("name", networks())
 def test_every_model_names_its_class_and_no_default_of_a_size(name: str) -> None:
     assert read("model", name)[TARGET].startswith("forecast.networks.")
 
@@ -137,8 +137,23 @@ def test_calendar_features_are_a_word_a_list_or_none(word: str, names: str | tup
 def test_defaults_are_those_of_forecaster() -> None:
     python = {name: given.default for name, given in inspect.signature(Forecaster).parameters.items()}
     settings = _composed()
-    for group in ("model", "loss", "scaling", "accelerator"):
+    for group in ("model", "accelerator"):
         assert settings[group] == read(group, python[group])
+    for group in USUAL:
+        assert python[group] is None and settings[group] == read(group, USUAL[group])
+
+
+def test_a_model_chooses_the_loss_and_scaling_that_go_with_it() -> None:
+    for name in names("model"):
+        settings = _composed(f"model={name}")
+        for group in USUAL:
+            assert settings[group] == read(group, usual(group, name))
+    assert _composed("model=deepar", "loss=gaussian")["loss"] == read("loss", "gaussian")
+
+
+def test_the_other_defaults_are_those_of_forecaster() -> None:
+    python = {name: given.default for name, given in inspect.signature(Forecaster).parameters.items()}
+    settings = _composed()
     for name in ("context_length", "seed", "progress"):
         assert settings[name] == python[name]
     for name in ("freq", "seasonality"):

@@ -12,7 +12,7 @@ import yaml
 from batches import WIDE, made_batch
 
 from forecast.batch import Sizes
-from forecast.config import PACKAGES, TARGET, build, conf_folder, names, read, settings
+from forecast.config import AUTO, PACKAGES, TARGET, build, conf_folder, names, read, settings, usual
 from forecast.errors import ConfigError
 from forecast.losses import LEVELS, PointLoss, Quantile
 from forecast.model import Model
@@ -20,7 +20,7 @@ from forecast.networks.recurrent import Recurrent
 from forecast.scaling import WindowScaler
 
 GROUPS = ("model", "loss", "scaling")
-EVERY = [(group, name) for group in GROUPS for name in names(group)]
+EVERY = [(group, name) for group in GROUPS for name in names(group) if name != AUTO]
 
 
 class AnyOptions:
@@ -33,6 +33,8 @@ class AnyOptions:
 @pytest.mark.parametrize(("group", "name"), EVERY)
 def test_every_setting_trains_and_forecasts_one_batch(group: str, name: str) -> None:
     chosen = {"model": "gru", "loss": "quantile", "scaling": "window", group: name}
+    if group == "model":
+        chosen |= {"loss": usual("loss", name), "scaling": usual("scaling", name)}
     loss, scaler = build("loss", chosen["loss"]), build("scaling", chosen["scaling"])
     sizes = Sizes(**{**vars(WIDE), "outputs": loss.outputs})
     loss.prepare(sizes), scaler.prepare(sizes)

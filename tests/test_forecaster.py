@@ -57,8 +57,8 @@ def test_parameters_are_kept_as_given_and_change_by_name() -> None:
     training, columns = Training(steps=5), Columns(target="price")
     forecaster = Forecaster("lstm", horizon=7, training=training, columns=columns, seed=3)
     given = {"model": "lstm", "horizon": 7, "training": training, "columns": columns, "seed": 3}
-    default = {"context_length": None, "freq": None, "seasonality": None, "loss": "quantile"}
-    default |= {"scaling": "last", "accelerator": "auto", "progress": True}
+    default = {"context_length": None, "freq": None, "seasonality": None, "loss": None}
+    default |= {"scaling": None, "accelerator": "auto", "progress": True}
     assert forecaster.get_params(deep=False) == given | default
     assert forecaster.training is training
     forecaster.set_params(horizon=9, training__steps=11)

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from forecast.batch import Affine, Outcome, Sizes
 from forecast.config import build, names
 from forecast.errors import ConfigError
-from forecast.losses import LEVELS, Gaussian, Loss, PointLoss, Quantile, StudentT
+from forecast.losses import LEVELS, Gaussian, Loss, PointLoss, Quantile, StudentT, uniforms
 
 LOSSES = names("loss")
 POINTS = [name for name in LOSSES if isinstance(build("loss", name), PointLoss)]
@@ -180,6 +180,29 @@ def test_samples_have_the_quantiles_of_the_forecast_and_come_again_from_one_seed
     wanted = loss.quantiles(raw, levels, affine)
     below = (draws[..., None, :] <= wanted[..., :, None]).double().mean(dim=-1)
     torch.testing.assert_close(below, torch.tensor(levels).double().expand_as(below), atol=0.02, rtol=0)
+
+
+def test_draws_of_distributions_are_theirs_tails_included() -> None:
+    """Kolmogorov and Smirnov against scipy, and one draw of each method by hand."""
+    uniform = uniforms(40_000, generator=torch.Generator().manual_seed(2), like=torch.zeros(1, dtype=torch.float64))
+    raw = torch.tensor([0.5, 1.0, -1.0], dtype=torch.float64)
+    loc, scale, df = (float(part) for part in StudentT().parameters_of(raw))
+    draws = StudentT().scaled_draws(raw, uniform).numpy()
+    assert stats.kstest(draws, stats.t(df, loc, scale).cdf).pvalue > 0.01
+    tails = stats.t(df, loc, scale).ppf([0.001, 0.999])
+    assert abs(((draws < tails[0]) | (draws > tails[1])).mean() - 0.002) < 0.001
+    draws = Gaussian().scaled_draws(raw[:2], uniform).numpy()
+    assert stats.kstest(draws, stats.norm(loc, scale).cdf).pvalue > 0.01
+    at = torch.tensor([0.25, 0.5], dtype=torch.float64)  # the angle is half a turn: cos = -1
+    assert float(Gaussian().scaled_draws(raw[:2], at)) == pytest.approx(loc - scale * np.sqrt(-2 * np.log(0.25)))
+    assert float(StudentT().scaled_draws(raw, at)) == pytest.approx(loc - scale * np.sqrt(df * (0.25 ** (-2 / df) - 1)))
+
+
+def test_all_windows_share_the_random_numbers_of_a_draw(name: str) -> None:
+    loss, raw, _, _ = _case(name)
+    raw = raw[:1].expand(3, -1, -1, -1)
+    draws = loss.sample(raw, 10, _one(), torch.Generator().manual_seed(1))
+    assert torch.equal(draws[0], draws[1]) and draws[0].unique(dim=-1).shape[-1] == 10
 
 
 @pytest.mark.parametrize("name", POINTS)

@@ -72,6 +72,7 @@ def test_channel_by_channel_is_the_network_on_each_target_alone(model: str) -> N
             target=inputs.target[..., [channel]],
             observed=inputs.observed[..., [channel]],
             static_codes=torch.cat([inputs.static_codes, code], dim=1),
+            scale=inputs.scale[:, [channel]],
         )
         torch.testing.assert_close(network.network(alone), raw[:, :, [channel]])
 

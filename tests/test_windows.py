@@ -88,6 +88,7 @@ def _looped(windows: Windows, encoding: Encoding, series: np.ndarray, ends: np.n
         static_codes=static.codes[series],
         series=encoding.numbers_of(panel.ids)[series],
         position=panel.positions(series, ends - 1),
+        scale=np.zeros((len(series), out["target"].shape[2])),
     )
     return inputs, Outcome(out["target"][:, length:], out["observed"][:, length:])
 

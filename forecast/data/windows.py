@@ -116,6 +116,7 @@ class Windows:
             static_codes=self._static_codes[series],
             series=self._numbers[series],
             position=self._position(series, ends - 1),
+            scale=observed.new_zeros(len(series), observed.shape[2]),
         )
         ahead = observed[:, length:]
         if ahead.shape[2] > 1:

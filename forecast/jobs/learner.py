@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from hydra.core.hydra_config import HydraConfig
 
-from forecast.config import Setting, read
+from forecast.config import USUAL, Setting, read, usual
 from forecast.data.columns import Columns
 from forecast.data.panel import Panel
 from forecast.errors import ConfigError, DataError, named
@@ -205,6 +205,10 @@ def _members(settings: dict[str, Any]) -> dict[str, Setting]:
 def _network(settings: dict[str, Any], model: Setting, columns: Columns, *, seed: int) -> Forecaster:
     from forecast.forecaster import Forecaster
 
+    named = {word.partition(".")[0] for word in words()}
+    loss, scaling = (  # of a member that is not the model chosen, unless a word says which
+        settings[group] if group in named else usual(group, model, settings[group]) for group in USUAL
+    )
     return Forecaster(
         model,
         horizon=settings["horizon"],
@@ -212,8 +216,8 @@ def _network(settings: dict[str, Any], model: Setting, columns: Columns, *, seed
         freq=settings["data"]["freq"],
         seasonality=settings["data"]["seasonality"],
         columns=columns,
-        loss=settings["loss"],
-        scaling=settings["scaling"],
+        loss=loss,
+        scaling=scaling,
         training=Training(**settings["training"]),
         accelerator=settings["accelerator"],
         seed=seed,

@@ -28,6 +28,7 @@ CAPTIONS = {  # of the figures, in the order of the report
     "folds.png": "Forecasts, fold by fold",
     "error_by_fold.png": "Error by fold",
     "error_by_step.png": "Error by step of the horizon",
+    "attention.png": "What each step ahead looks at",
     "training.png": "Training",
 }
 

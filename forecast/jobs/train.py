@@ -64,7 +64,7 @@ def _train(settings: dict[str, Any], folder: Path) -> None:
     fitted, history = fits[-1], fits[0].history_
     fitted.save(folder / "model")
     future = _future(fitted, panel)
-    _draw(folder, panel, fitted, scored, future, history, name=learner.name)
+    _draw(folder, panel, fitted, scored, future, history, ends, name=learner.name)
     card = write_card(folder, settings, panel, learned(fitted) | origin_of(settings), seconds=time.monotonic() - began)
     sentence = UNSCORED
     if scored is not None:
@@ -147,6 +147,20 @@ def _future(fitted: Predictor, panel: Panel) -> pd.DataFrame | None:
     return fitted.predict(panel)
 
 
+def _attention(fitted: Predictor, panel: Panel, ends: np.ndarray | None) -> pd.DataFrame | None:
+    """Return what a network with attention looks at: now, or where that takes known covariates, after `ends` (W, n)."""
+    from forecast.forecaster import Forecaster
+
+    if not isinstance(fitted, Forecaster) or not fitted.attends:
+        return None
+    if not panel.known:
+        return fitted.attention(panel)
+    if ends is None:
+        return None
+    _, series, last = scored_origins(panel, ends[-1:], horizon=fitted.horizon_)
+    return fitted.attention_origins(panel, series, last)
+
+
 def _draw(
     folder: Path,
     panel: Panel,
@@ -154,6 +168,7 @@ def _draw(
     scored: Backtest | None,
     future: pd.DataFrame | None,
     history: pd.DataFrame,
+    ends: np.ndarray | None,
     *,
     name: str,
 ) -> None:
@@ -166,5 +181,8 @@ def _draw(
         )  # fmt: skip
         draw(folder, "forecast", figure)
     draw(folder, "training", figures.training_figure(history))
+    weights = _attention(fitted, panel, ends)
+    if weights is not None:
+        draw(folder, "attention", figures.attention_figure(weights, columns=panel.columns))
     if scored is not None:
         draw_errors(folder, scored, panel, folds=False)

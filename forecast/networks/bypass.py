@@ -9,7 +9,7 @@ from forecast.batch import Inputs, Sizes
 
 
 class Bypass(nn.Module):
-    """Adds a linear map of the scaled context to the first raw output, from which a loss reads its centre.
+    """A linear map of the scaled context, which a network has added to the output that a loss reads its centre from.
 
     It begins at zero: the network trains as if alone, and what is linear moves over where that is easier. Averages and
     seasons, which a recurrent state keeps poorly, are linear.
@@ -29,7 +29,6 @@ class Bypass(nn.Module):
         self.shape = (sizes.horizon, sizes.targets)
         self.weight = nn.Parameter(torch.zeros(sizes.context_length * sizes.targets, sizes.horizon * sizes.targets))
 
-    def forward(self, raw: Tensor, inputs: Inputs) -> Tensor:
-        """Return raw outputs (B, H, C, K) of the network with the linear map added to output 0."""
-        linear = (inputs.target.flatten(1) @ self.weight).unflatten(1, self.shape)
-        return torch.cat([raw[..., :1] + linear[..., None], raw[..., 1:]], dim=-1)
+    def forward(self, inputs: Inputs) -> Tensor:
+        """Return the linear forecast (B, H, C)."""
+        return (inputs.target.flatten(1) @ self.weight).unflatten(1, self.shape)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from torch import nn
+import numpy as np
+import torch
+from torch import Tensor, nn
 
 
 def initialise(network: nn.Module) -> None:
@@ -27,3 +29,20 @@ def initialise(network: nn.Module) -> None:
                     nn.init.zeros_(weight)
                     if isinstance(module, nn.LSTM) and name.startswith("bias_ih"):
                         weight.data[module.hidden_size : 2 * module.hidden_size] = 1.0
+
+
+def orthogonal_heads(weight: Tensor) -> None:
+    """Set the weights (heads, D, gates D) of a cell of ours orthogonal, head by head and gate by gate."""
+    for head in weight.data:
+        for gate in head.split(weight.shape[1], dim=1):
+            nn.init.orthogonal_(gate)
+
+
+def forget_logits(count: int, *, longest: int) -> Tensor:
+    """Return biases (count,) of forget gates: units begin to remember from 1 to `longest` steps, evenly on a log scale.
+
+    References
+    ----------
+    Tallec and Ollivier (2018), Can recurrent neural networks warp time?, section 3.2 (there evenly, and at random).
+    """
+    return torch.linspace(0.0, float(np.log(max(longest, 1))), count)

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from forecast.files import write_whole
 from forecast.report import style
+from forecast.report.attention import attention_figure
 from forecast.report.folds import folds_figure
 from forecast.report.forecasts import forecast_figure
 from forecast.report.panels import PANELS
@@ -17,6 +18,7 @@ from forecast.report.training import training_figure
 
 __all__ = [
     "PANELS",
+    "attention_figure",
     "error_figure",
     "fold_error_figure",
     "folds_figure",

@@ -31,6 +31,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from forecast.batch import Sizes
+from forecast.config import TARGET
 from forecast.data.encoding import Encoding
 from forecast.data.panel import Panel
 from forecast.documents import LARGEST_YAML, json_of, read_yaml, yaml_of
@@ -49,13 +50,21 @@ from forecast.folders import (
 from forecast.saved.panel import panel_from, parts_of, refuse_unlaid
 from forecast.saved.vetting import ODD, refuse_misfits, sizes_from
 
-FORMAT = 3
+FORMAT = 4
 OLDEST = 1  # format that is still read
 SETTINGS = "forecaster.yaml"
 ENSEMBLE = "ensemble.yaml"
 PACKAGE = "recurrent-forecast"
 FILES = (SETTINGS, "encoding.json", "weights.safetensors", "panel.json", "panel.safetensors")
 OWN = "|".join(map(re.escape, (*FILES, CHECKSUMS)))  # pattern of the names of a saved forecaster's files
+LATER = {  # options that came after format 3, with what they were until then
+    "forecast.networks.recurrent.Recurrent": {"residual": False, "detach_every": 0, "lags": 0},
+    "forecast.networks.linear.Linear": {"bypass": False, "lags": 0},
+}
+LAYERS = (
+    r"\brecurrent\.((?:weight|bias)_[ih]h_l)(\d+)",
+    r"recurrent.layers.\2.\g<1>0",
+)  # names of weights
 LONGEST = 600  # characters of a message that quotes a file
 
 
@@ -197,16 +206,25 @@ def _upgraded(parts: _Parts) -> _Parts:
     """Return the parts as the newest format has them.
 
     In format 1 there was one target, without an axis of its own, and no calendar was told to a network. Format 3 has a
-    setting of training more than format 2, which has its default.
+    setting of training more than format 2, which has its default. Up to format 3 the layers of a recurrent network were
+    one module, and options that there are now were not.
     """
-    if parts.head["format"] > 1:
-        return parts
-    for columns in (parts.head["parameters"]["columns"], parts.about["columns"]):
-        columns["calendar"] = []
-    weights = dict(parts.weights)
-    for name in ("scaler.exponent", "scaler.middle"):
-        weights[name] = weights[name].reshape(1)
-    return parts._replace(weights=weights, arrays={**parts.arrays, "target": parts.arrays["target"][:, None]})
+    if parts.head["format"] == 1:
+        for columns in (parts.head["parameters"]["columns"], parts.about["columns"]):
+            columns["calendar"] = []
+        weights = dict(parts.weights)
+        for name in ("scaler.exponent", "scaler.middle"):
+            weights[name] = weights[name].reshape(1)
+        parts = parts._replace(weights=weights, arrays={**parts.arrays, "target": parts.arrays["target"][:, None]})
+    if parts.head["format"] <= 3:
+        model = parts.head["parameters"]["model"]
+        if isinstance(model, dict):
+            model.update(
+                {name: model.get(name, value) for name, value in LATER.get(str(model.get(TARGET)), {}).items()}
+            )
+        weights = {re.sub(*LAYERS, name): tensor for name, tensor in parts.weights.items()}
+        parts = parts._replace(weights=weights)
+    return parts
 
 
 def refuse_other_formats(settings: Path) -> None:

@@ -71,8 +71,9 @@ class ForecastModule(pl.LightningModule):
             torch.mps.manual_seed(seed)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        """Seed the step."""
+        """Seed the step, and tell the model how far training has come."""
         self.seed_step()
+        self.model.progress(self.done / self.training_settings.steps)
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """Return the batch as it is: windows are cut on the device where the panel lies."""
