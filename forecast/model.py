@@ -204,6 +204,8 @@ class Model(nn.Module):
         length, horizon = raw.shape[1:3]
         whole = self.scaler.outcome(_with_context(inputs, outcome, length + horizon - 1))
         own = Outcome(*(sliding(part, horizon) for part in whole))
+        has_past = (inputs.observed.cumsum(dim=1) > 0).flatten(0, 1)[:, None]  # of each origin: (B L, 1, C)
+        own = own._replace(observed=own.observed * has_past)
         parts = (
             part.expand(len(raw), -1, -1).repeat_interleave(length, dim=0)
             if part.shape[1] == 1
@@ -228,9 +230,13 @@ def empirical_quantiles(draws: Tensor, levels: Sequence[float]) -> Tensor:
 
 
 def _with_context(inputs: Inputs, outcome: Outcome, steps: int) -> Outcome:
-    """Return what happened with the end of the context before it, `steps` steps in all."""
-    parts = zip((inputs.target, inputs.observed), outcome, strict=True)
-    return Outcome(*(torch.cat(pair, dim=1)[:, -steps:] for pair in parts))
+    """Return what happened with the end of the context before it, `steps` steps in all.
+
+    A step before which nothing was observed counts as unobserved: there is nothing to foretell it from.
+    """
+    target, observed = (torch.cat(pair, dim=1) for pair in zip((inputs.target, inputs.observed), outcome, strict=True))
+    has_past = observed.cumsum(dim=1) > observed
+    return Outcome(target[:, -steps:], (observed * has_past)[:, -steps:])
 
 
 def _scaled(outcome: Outcome, affine: Affine) -> Outcome:

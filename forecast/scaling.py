@@ -108,7 +108,7 @@ class Scaler(nn.Module):
         target = self.transformed(inputs.target) * observed
         affine = self._seasonal(inputs._replace(target=target, observed=observed))
         scaled = affine.context(target.shape[1]).scaled(target).to(inputs.observed.dtype) * inputs.observed
-        size = affine.scale[:, -1].log().expand(len(target), -1).to(inputs.observed.dtype)
+        size = affine.scale[:, -1].log().expand(len(target), target.shape[2]).to(inputs.observed.dtype)
         return inputs._replace(target=scaled, scale=size), affine
 
     def _seasonal(self, inputs: Inputs) -> Affine:
@@ -267,6 +267,8 @@ class SmoothingScaler(Scaler):
     Smyl (2020), A hybrid method of exponential smoothing and recurrent neural networks for time series forecasting,
     section 3; Hyndman et al. (2008), Forecasting with exponential smoothing (the form that corrects errors).
     """
+
+    looks_ahead = True
 
     def __init__(self) -> None:
         super().__init__(transform="log")

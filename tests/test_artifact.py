@@ -7,6 +7,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
+from forging import forge
 from frames import made_frame, made_roles
 from safetensors.numpy import load_file
 from torch import nn
@@ -190,6 +192,59 @@ def test_a_setting_that_is_named_twice_is_saved_twice(tmp_path: Path) -> None:
     assert "&" not in text and "*" not in text
 
 
+class Plain(nn.Module):
+    """A network of one's own whose layer has the name that ours had up to format 3."""
+
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__()
+        self.recurrent = nn.GRU(sizes.targets, sizes.horizon * sizes.outputs, batch_first=True)
+        self.shape = (sizes.horizon, sizes.targets, sizes.outputs)
+
+    def forward(self, inputs: Inputs, teacher: Any = None, feedback: Any = None) -> torch.Tensor:
+        return self.recurrent(inputs.target)[1][0].unflatten(1, self.shape)
+
+
+OLD_MODELS = {
+    "two layers": {"layers": 2},
+    "both directions": {"layers": 2, "bidirectional": True, "cell": "lstm"},
+}
+
+
+@pytest.mark.parametrize("columns", [Columns(), Columns(target=("y", "z"))], ids=["one target", "by channel"])
+@pytest.mark.parametrize("options", OLD_MODELS.values(), ids=OLD_MODELS)
+def test_layers_are_found_under_their_names_of_format_3(options: dict, columns: Columns, tmp_path: Path) -> None:
+    frame = made_frame().assign(z=lambda table: 2 * table["y"])
+    forecaster = _fitted(partial(Recurrent, hidden_size=4, **options), frame=frame, columns=columns)
+    loaded = Forecaster.load(_as_format_3(forecaster.save(tmp_path / "model")))
+    pd.testing.assert_frame_equal(loaded.predict(), forecaster.predict(), check_exact=True)
+    assert loaded.get_params()["scaling"]["cycle"] is False
+
+
+def test_layers_of_a_network_of_ones_own_keep_their_names(tmp_path: Path) -> None:
+    forecaster = _fitted(partial(Plain))
+    loaded = Forecaster.load(_as_format_3(forecaster.save(tmp_path / "model")), allow=[Plain])
+    pd.testing.assert_frame_equal(loaded.predict(), forecaster.predict(), check_exact=True)
+
+
+def _as_format_3(folder: Path) -> Path:
+    """Give a saved forecaster the names that format 3 had."""
+
+    def older(head: dict[str, Any]) -> None:
+        head["format"] = 3
+        for name in ("residual", "detach_every", "lags"):
+            head["parameters"]["model"].pop(name, None)
+        head["parameters"]["scaling"].pop("cycle")
+
+    def renamed(weights: dict[str, np.ndarray]) -> None:
+        for name in list(weights):
+            old = re.sub(r"layers\.(\d)\.(.*_l)0", r"\g<2>\1", name)
+            weights[old] = weights.pop(name)
+
+    forge(folder, "forecaster.yaml", older)
+    forge(folder, "weights.safetensors", renamed)
+    return folder
+
+
 class Wide(nn.Module):
     """A network of one's own, with settings beyond the bounds of ours."""
 
@@ -307,7 +362,9 @@ def test_a_folder_without_a_forecaster_is_refused(tmp_path: Path, fitted: Foreca
 def test_a_newer_format_says_so_whatever_else_it_holds(saved: Path) -> None:
     newer = artifact.FORMAT + 1
     _forge(saved, format=newer)
-    with pytest.raises(ArtifactError, match=rf"format {newer}.*reads 1 to {newer - 1}.*pip install --upgrade recurrent-forecast"):
+    with pytest.raises(
+        ArtifactError, match=rf"format {newer}.*reads 1 to {newer - 1}.*pip install --upgrade recurrent-forecast"
+    ):
         Forecaster.load(saved)
     (saved / "encoding.json").unlink()
     with pytest.raises(ArtifactError, match=f"format {newer}"):

@@ -80,6 +80,17 @@ def test_training_learns_from_every_step_but_the_first_and_validation_from_the_h
     torch.testing.assert_close(model.eval().training_loss(inputs, outcome), expected[:, -SIZES.horizon :].mean())
 
 
+def test_a_step_before_which_nothing_was_observed_teaches_nothing() -> None:
+    model, (inputs, outcome) = _model(SIZES), made_batch(SIZES)
+    model.network.dropout.p = model.network.recurrent.dropout.p = 0.0
+    inputs.observed[:, :5] = inputs.target[:, :5] = 0
+    scaled, affine = model.scaler(inputs)
+    teacher = outcome._replace(target=affine.horizon(4).scaled(outcome.target).float())
+    truth = torch.cat([scaled.target[:, 1:], teacher.target], dim=1)
+    expected = model.loss.stepwise(model.network.train()(scaled, teacher), truth)[:, 5:]  # outputs begin at step 2
+    torch.testing.assert_close(model.train().training_loss(inputs, outcome), expected.mean())
+
+
 def test_a_gap_in_the_horizon_of_a_training_window_teaches_nothing() -> None:
     model, (inputs, outcome) = _model(SIZES).eval(), made_batch(SIZES)
     outcome.observed[:, 1] = 0
@@ -87,6 +98,27 @@ def test_a_gap_in_the_horizon_of_a_training_window_teaches_nothing() -> None:
     before = model.training_loss(inputs, outcome)
     outcome.target[:, 1] = 1e9
     assert before.isfinite() and torch.equal(model.training_loss(inputs, outcome), before)
+
+
+def test_a_step_after_a_gap_is_centred_on_the_last_observed_value() -> None:
+    network, inputs, teacher = _network(SIZES), _inputs(SIZES), _teacher(SIZES)
+    with torch.no_grad():
+        network.output.weight.zero_()
+        network.output.bias.zero_()
+    for part in (inputs.target, inputs.observed):
+        part[:, -2:] = 0
+    for part in teacher:
+        part[:, 1] = 0
+    last = inputs.target[:, -3]
+    expected = torch.stack([last, teacher.target[:, 0], teacher.target[:, 0], teacher.target[:, 2]], dim=1)
+    torch.testing.assert_close(network(inputs, teacher)[..., 0], expected)
+    torch.testing.assert_close(network(inputs)[..., 0], last[:, None].expand(-1, SIZES.horizon, -1))
+
+
+@pytest.mark.parametrize("paths", [0, 10_001])
+def test_a_number_of_paths_that_makes_no_sense_is_refused(paths: int) -> None:
+    with pytest.raises(ConfigError, match=f"paths is a whole number from 1 to 10,000, got {paths}"):
+        DeepAR(SIZES, paths=paths)
 
 
 @pytest.mark.parametrize("loss", ["quantile", "mae", "mse", "huber"])

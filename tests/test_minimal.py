@@ -142,6 +142,16 @@ def test_padding_leaves_a_stack_alone(cell: Cell) -> None:
     torch.testing.assert_close(network(padded), network(short))
 
 
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_a_long_memory_outlives_mixed_precision(cell: Cell) -> None:
+    """A share of 1 - 1 / 513 that is kept would be rounded to 1 in bfloat16."""
+    layer, encoded = _cell(cell, width=3, hidden_size=32, longest=512).train(), torch.randn(2, 512, 3)
+    expected = layer(encoded, torch.zeros(2, 512))
+    with torch.autocast("cpu", torch.bfloat16):
+        states = layer(encoded, torch.zeros(2, 512))
+    torch.testing.assert_close(states, expected, rtol=0.02, atol=0.02)
+
+
 def test_what_makes_no_sense_is_refused() -> None:
     with pytest.raises(ValueError, match="cell is one of gru, lstm, got 'rnn'"):
         Minimal(WIDE, cell="rnn")  # type: ignore[arg-type]

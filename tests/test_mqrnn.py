@@ -78,6 +78,7 @@ def test_training_averages_over_every_origin_and_validation_takes_the_last(
     monkeypatch.setattr("forecast.networks.features.UNSEEN", 0.0)  # training drops codes at random
     model, (inputs, outcome) = _model(TWO, by_channel=by_channel, cycle=cycle), made_batch(TWO)
     outcome.observed[0, 1:] = 0
+    inputs.observed[1, :5] = inputs.target[1, :5] = 0  # left padding: the first origins have nothing to go by
     scaled, affine = model.scaler(inputs)
     whole = torch.cat([inputs.target, outcome.target], dim=1)
     truth = ((whole - affine.loc) / affine.scale).float()
@@ -86,13 +87,15 @@ def test_training_averages_over_every_origin_and_validation_takes_the_last(
     losses, counts = [], []
     for origin in range(TWO.context_length):
         ahead = slice(origin + 1, origin + 1 + TWO.horizon)
-        losses.append((model.loss.stepwise(raw[:, origin], truth[:, ahead]) * observed[:, ahead]).sum())
-        counts.append(observed[:, ahead].sum())
+        counted = observed[:, ahead].clone()
+        counted[1] *= origin >= 5
+        losses.append((model.loss.stepwise(raw[:, origin], truth[:, ahead]) * counted).sum())
+        counts.append(counted.sum())
     torch.testing.assert_close(model.train().training_loss(inputs, outcome), sum(losses) / sum(counts))
     torch.testing.assert_close(model.eval().training_loss(inputs, outcome), losses[-1] / counts[-1])
 
 
-@pytest.mark.parametrize("scaling", ["last", "window", "mean_abs", "log", "box_cox"])
+@pytest.mark.parametrize("scaling", ["last", "window", "mean_abs", "log", "box_cox", "smoothing"])
 def test_forking_is_refused_where_the_scaling_looks_ahead(scaling: str) -> None:
     with pytest.raises(ConfigError, match=r"Choose scaling=series or none, or model\.forking=false"):
         Model(_network(SIZES, forking=True), build("scaling", scaling), Quantile())

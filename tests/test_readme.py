@@ -1,22 +1,35 @@
-"""What the README shows works as it stands there."""
+"""What the README and the pages of docs/ show works as it stands there."""
 
 from __future__ import annotations
 
 import re
 import shlex
 import shutil
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from batches import SIZES
 from command import forecast
 
 from forecast import Training
-from forecast.config import shipped_folder
+from forecast.config import build, names, networks, read, shipped_folder
+from forecast.errors import ConfigError
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8") if (ROOT / "README.md").is_file() else ""
-COMMANDS = [line.strip() for line in README.splitlines() if re.match(r"( {4}|\$ |)forecast (train|predict) ", line)]
+PAGES = {
+    name: (ROOT / name).read_text(encoding="utf-8") if (ROOT / name).is_file() else ""
+    for name in ("README.md", "docs/guide.md", "docs/networks.md")
+}
+README, NETWORKS = PAGES["README.md"], PAGES["docs/networks.md"]
+COMMANDS = [
+    line.strip()
+    for page in PAGES.values()
+    for line in page.splitlines()
+    if re.match(r"( {4}|\$ |)forecast (train|predict|backtest) ", line)
+]
 
 pytestmark = pytest.mark.skipif(not README, reason="there is no README beside the package")
 
@@ -36,10 +49,11 @@ def test_every_command_composes(line: str, tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_there_are_commands_and_code() -> None:
-    assert len(COMMANDS) >= 3 and _python()
+    assert len(COMMANDS) >= 20 and _python(README) and _python(NETWORKS)
 
 
-def test_the_python_code_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("page", ["README.md", "docs/networks.md"])
+def test_the_python_code_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All blocks in order, in one namespace, with three steps of training each."""
     shutil.copytree(shipped_folder(), tmp_path / "data")
     monkeypatch.chdir(tmp_path)
@@ -51,13 +65,33 @@ def test_the_python_code_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(Training, "check", three_steps)
     namespace: dict[str, Any] = {"__name__": "readme"}
-    for number, block in enumerate(_python()):
-        exec(compile(block, f"README.md, block {number}", "exec"), namespace)
+    for number, block in enumerate(_python(PAGES[page])):
+        exec(compile(block, f"{page}, block {number}", "exec"), namespace)
 
 
-def test_every_link_leads_to_a_file() -> None:
-    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", README)
-    assert links and not [link for link in links if not (ROOT / link).exists()]
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_leads_to_a_file(page: str) -> None:
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", PAGES[page])
+    assert links and not [link for link in links if not ((ROOT / page).parent / link).exists()]
+
+
+def test_every_network_and_scaling_is_named() -> None:
+    groups = {row[0]: set(_quoted(row[1])) for row in _rows(README, columns=2)}
+    assert groups["`model`"] == set(names("model")) and groups["`scaling`"] == set(names("scaling"))
+    assert sorted(name for row in _rows(NETWORKS, columns=3) for name in _quoted(row[0])) == networks()
+    assert sorted(name for row in _rows(NETWORKS, columns=7) for name in _quoted(row[0])) == networks()
+
+
+def test_the_table_of_networks_tells_the_losses_they_take_and_options_that_they_have() -> None:
+    for name, _, _, loss, _, _, options in _rows(NETWORKS, columns=7):
+        network = name.strip("`")
+        assert set(_quoted(options)) <= read("model", network).keys()
+        assert (names("loss") if loss == "any" else sorted(_quoted(loss))) == _taken(network)
+
+
+def test_the_networks_said_to_begin_without_a_bypass_are_those_that_do() -> None:
+    told = re.search(r"All begin with it but (.*?)\.", NETWORKS)
+    assert told and _quoted(told[1]) == [name for name in networks() if not read("model", name)["bypass"]]
 
 
 def test_every_make_target_exists() -> None:
@@ -76,5 +110,26 @@ def test_the_commands_without_make_are_those_of_the_makefile() -> None:
     assert set(told) <= {line.replace(" --disable-pip-version-check -q", "") for line in recipes}
 
 
-def _python() -> list[str]:
-    return re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+def _python(page: str) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+
+
+def _rows(page: str, *, columns: int) -> list[list[str]]:
+    """Return the rows of tables of so many columns that begin with a quoted name."""
+    rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| `")]
+    return [row for row in rows if len(row) == columns]
+
+
+def _quoted(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def _taken(network: str) -> list[str]:
+    """Return the losses that a network does not refuse."""
+    taken = []
+    for name in names("loss"):
+        loss = build("loss", name)
+        with suppress(ConfigError):
+            build("model", network, replace(SIZES, outputs=loss.outputs)).refuse(loss)
+            taken.append(name)
+    return taken

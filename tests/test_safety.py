@@ -152,6 +152,17 @@ def test_many_layers_are_refused_before_they_are_built(model: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("network", "option", "value"),
+    [("dilated.Dilated", "dilations", [1] * 20_000), ("slstm.SLSTM", "heads", 2**12)],
+)
+def test_many_parts_are_refused_before_they_are_built(network: str, option: str, value: Any, model: Path) -> None:
+    setting = {"_target_": f"forecast.networks.{network}", "hidden_size": 2**13, option: value}
+    forge(model, "forecaster.yaml", put("parameters/model", setting))
+    with pytest.raises(ArtifactError, match=rf"parameters\.model\.{option}"):
+        load(model)
+
+
+@pytest.mark.parametrize(
     "accelerator", [{"plugins": ["x"]}, {"default_root_dir": "hacked"}, {"devices": [[0]]}, {"strategy": {"a": 1}}, 3]
 )
 def test_a_file_tells_the_trainer_nothing_but_where_it_computes(accelerator: Any, model: Path) -> None:

@@ -51,6 +51,15 @@ def test_loc_and_scale_broadcast_over_context_and_horizon(name: str) -> None:
     torch.testing.assert_close(affine.scaled(both)[:, 12:], affine.horizon(4).scaled(outcome.target))
 
 
+def test_each_target_of_a_window_has_a_scale(name: str) -> None:
+    sizes = Sizes(context_length=12, horizon=4, targets=2)
+    scaler, (inputs, _) = build("scaling", name), made_batch(sizes)
+    scaler.prepare(sizes)
+    scaled, affine = scaler(inputs)
+    assert scaled.scale.shape == inputs.scale.shape
+    torch.testing.assert_close(scaled.scale, affine.scale[:, -1].log().expand(5, 2).float())
+
+
 def test_a_forward_pass_keeps_nothing(name: str) -> None:
     scaler = _fitted(name, _walk())
     state = {label: value.clone() for label, value in scaler.state_dict().items()}

@@ -99,6 +99,8 @@ def test_what_makes_no_sense_is_refused() -> None:
         SLSTM(WIDE, forget="tanh")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="layers is a whole number of 1 or more, got 0"):
         SLSTM(WIDE, layers=0)
+    with pytest.raises(ValueError, match="heads=4 leaves 1 unit of hidden_size=4 to each"):
+        SLSTM(WIDE, hidden_size=4)
 
 
 def _memory(*, width: int, heads: int, forget: Forget = "sigmoid", longest: int = 12) -> Memory:

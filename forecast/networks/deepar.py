@@ -11,9 +11,11 @@ from torch.nn import functional as F
 from forecast.batch import Inputs, Outcome, Sizes
 from forecast.errors import ConfigError
 from forecast.networks.encoder import Cell, Encoder, LayerState
-from forecast.networks.features import padding, refuse_far_lags
+from forecast.networks.features import held, padding, refuse_far_lags
 from forecast.networks.initialisation import initialise
 from forecast.networks.network import Feedback, Network, Shared, branched
+
+MOST_PATHS = 10_000  # whose quantiles are a forecast
 
 
 class DeepAR(Network):
@@ -21,10 +23,10 @@ class DeepAR(Network):
 
     One stack reads context and horizon alike. At each step it reads the value there, what is known of the step that
     follows, the values whole seasons before that step (`lags`) and the logarithm of the window's scale; its state gives
-    the distribution of the step that follows, whose centre is counted from the value just read. Training reads the true
-    values, and learns from every step, those of the context too. A forecast is drawn: each path feeds its own draws
-    back, the point is the median of the paths, and the quantiles are theirs. Past covariates are not known ahead and
-    read there as never observed; a gap in the horizon of a training window is read as one in its context is.
+    the distribution of the step that follows, whose centre is counted from the last value observed. Training reads the
+    true values, and learns from every step, those of the context too. A forecast is drawn: each path feeds its own
+    draws back, the point is the median of the paths, and the quantiles are theirs. Past covariates are not known ahead
+    and read there as never observed; a gap in the horizon of a training window is read as one in its context is.
 
     The paper gives the centre itself, and divides by the mean absolute value (scaling=mean_abs), which leaves little of
     the movement of series far from 0: in 200 steps on M4 Weekly the two together were far worse.
@@ -62,8 +64,8 @@ class DeepAR(Network):
         paths: int = 100,
         **shared: Unpack[Shared],
     ) -> None:
-        if paths < 1:
-            raise ConfigError(f"paths is a whole number of 1 or more, got {paths!r}.")
+        if not 1 <= paths <= MOST_PATHS:
+            raise ConfigError(f"paths is a whole number from 1 to {MOST_PATHS:,}, got {paths!r}.")
         lags = shared.get("lags", 0)
         refuse_far_lags(sizes, lags)
         super().__init__(sizes, bypass=shared.get("bypass", False))  # lags here go back from the step ahead
@@ -83,7 +85,7 @@ class DeepAR(Network):
         observed = torch.cat([inputs.observed, teacher.observed[:, :-1]], dim=1)
         encoded = torch.cat([target, self._beside(inputs, observed), *self._lagged(target, observed)], dim=-1)
         states, _ = self.recurrent(encoded, padding(observed))  # (B, L + H - 1, D)
-        raw = self._outputs(states, target)
+        raw = self._outputs(states, held(target, observed))
         return raw if self.training else raw[:, -self.sizes.horizon :]
 
     def refuse(self, loss: nn.Module) -> None:
@@ -103,7 +105,7 @@ class DeepAR(Network):
         encoded = torch.cat([inputs.target, beside[:, :length], *lagged], dim=-1)
         states, state = self.recurrent(encoded, padding(inputs.observed))
         raws, values, observed = (
-            [self._outputs(states[:, -1], inputs.target[:, -1])],
+            [self._outputs(states[:, -1], held(inputs.target, inputs.observed)[:, -1])],
             list(inputs.target.unbind(1)),
             ahead.unbind(1),
         )
@@ -146,7 +148,7 @@ class DeepAR(Network):
         ]
 
     def _outputs(self, states: Tensor, values: Tensor) -> Tensor:
-        """Return raw outputs (..., C, K) from states (..., D) and the values (..., C) that were read last."""
+        """Return raw outputs (..., C, K) from states (..., D) and the last values observed (..., C)."""
         raw = self.output(self.dropout(states)).unflatten(-1, (self.sizes.targets, self.sizes.outputs))
         return torch.cat([raw[..., :1] + values[..., None], raw[..., 1:]], dim=-1)
 

@@ -59,7 +59,8 @@ class MinimalCell(nn.Module):
 
     def coefficients(self, encoded: Tensor) -> tuple[Tensor, Tensor]:
         """Return what a step keeps of the state, and what it adds: (..., D) each."""
-        candidate, *gates = self.gates(encoded).chunk(self.count, dim=-1)
+        # Where mixed precision halves the map, what is kept of a long memory would be rounded to all of it.
+        candidate, *gates = self.gates(encoded).to(encoded.dtype).chunk(self.count, dim=-1)
         # Of two sigmoids, f / (f + i) without dividing.
         forget = -gates[0] if len(gates) == 1 else F.softplus(-gates[1]) - F.softplus(-gates[0])
         positive = torch.where(candidate >= 0, candidate + 0.5, torch.sigmoid(candidate))

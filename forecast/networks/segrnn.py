@@ -63,7 +63,7 @@ class SegRNN(Network):
         **shared: Unpack[Shared],
     ) -> None:
         super().__init__(sizes, **shared)
-        self.segment = segment or _usual_segment(sizes)
+        self.segment = _usual_segment(sizes) if segment is None else segment
         if self.segment < 1 or hidden_size < 2:
             raise ConfigError(
                 f"segment is 1 or more and hidden_size 2 or more, got segment={segment}, hidden_size={hidden_size}."

@@ -13,7 +13,7 @@ from forecast.errors import ConfigError
 from forecast.networks.attention import Attention, Score
 from forecast.networks.decoder import Decoder
 from forecast.networks.encoder import Cell, Encoder, State
-from forecast.networks.features import padding
+from forecast.networks.features import held, padding
 from forecast.networks.initialisation import initialise
 from forecast.networks.network import Feedback, Network, Shared
 
@@ -108,7 +108,7 @@ class Seq2Seq(Network):
         states, state = self.encoder(self.features.encoder(inputs), padded)
         state = state if self.bridge is None else self.bridge(state)
         memory = self.decoder.memory(states, padded)
-        ahead, value = self.features.decoder(inputs), _latest(inputs)
+        ahead, value = self.features.decoder(inputs), held(inputs.target, inputs.observed)[:, -1]
         true, is_true = self._taught(teacher)  # (B, H - 1, C) each
         if is_true is not None and is_true.all():
             fed = torch.cat([value[:, None], true], dim=1)
@@ -177,10 +177,3 @@ def forced_share(forcing: Forcing, done: float, *, until: float) -> float:
     if forcing == "inverse_sigmoid":
         return 1 / (1 + STEEP ** (2 * done / until - 1))
     raise ConfigError(f"forcing is linear, inverse_sigmoid, always or never, got {forcing!r}.")
-
-
-def _latest(inputs: Inputs) -> Tensor:
-    """Return the last observed value of each target, 0 where there is none: (B, C)."""
-    steps = torch.arange(1, inputs.target.shape[1] + 1, device=inputs.target.device)
-    last = (inputs.observed * steps[:, None]).argmax(dim=1, keepdim=True)
-    return inputs.target.gather(1, last).squeeze(1)

@@ -105,6 +105,11 @@ class Block(nn.Module):
 
     def __init__(self, width: int, *, heads: int, forget: Forget, longest: int, dropout: float) -> None:
         super().__init__()
+        if heads == width:
+            raise ValueError(
+                f"heads={heads} leaves 1 unit of hidden_size={width} to each, and a norm over one unit is 0. "
+                "Take fewer heads."
+            )
         self.before, self.between = nn.LayerNorm(width), nn.LayerNorm(width)
         self.memory = Memory(width, heads=heads, forget=forget, longest=longest)
         self.after = nn.GroupNorm(heads, width)

@@ -57,14 +57,17 @@ ENSEMBLE = "ensemble.yaml"
 PACKAGE = "recurrent-forecast"
 FILES = (SETTINGS, "encoding.json", "weights.safetensors", "panel.json", "panel.safetensors")
 OWN = "|".join(map(re.escape, (*FILES, CHECKSUMS)))  # pattern of the names of a saved forecaster's files
-LATER = {  # options that came after format 3, with what they were until then
-    "forecast.networks.recurrent.Recurrent": {"residual": False, "detach_every": 0, "lags": 0},
+SCALERS = ("Scaler", "WindowScaler", "LastValueScaler", "MeanAbsScaler", "SeriesScaler")
+RECURRENT = "forecast.networks.recurrent.Recurrent"
+LATER: dict[str, dict[str, Any]] = {  # options that came after format 3, with what they were until then
+    RECURRENT: {"residual": False, "detach_every": 0, "lags": 0},
     "forecast.networks.linear.Linear": {"bypass": False, "lags": 0},
+    **{f"forecast.scaling.{name}": {"cycle": False} for name in SCALERS},
 }
-LAYERS = (
+LAYERS = (  # names of its weights
     r"\brecurrent\.((?:weight|bias)_[ih]h_l)(\d+)",
     r"recurrent.layers.\2.\g<1>0",
-)  # names of weights
+)
 LONGEST = 600  # characters of a message that quotes a file
 
 
@@ -217,14 +220,17 @@ def _upgraded(parts: _Parts) -> _Parts:
             weights[name] = weights[name].reshape(1)
         parts = parts._replace(weights=weights, arrays={**parts.arrays, "target": parts.arrays["target"][:, None]})
     if parts.head["format"] <= 3:
-        model = parts.head["parameters"]["model"]
-        if isinstance(model, dict):
-            model.update(
-                {name: model.get(name, value) for name, value in LATER.get(str(model.get(TARGET)), {}).items()}
-            )
-        weights = {re.sub(*LAYERS, name): tensor for name, tensor in parts.weights.items()}
-        parts = parts._replace(weights=weights)
+        parameters = parts.head["parameters"]
+        for group in ("model", "scaling"):
+            parameters[group] = {**LATER.get(_class_of(parameters[group]), {}), **parameters[group]}
+        if _class_of(parameters["model"]) == RECURRENT:
+            weights = {re.sub(*LAYERS, name): tensor for name, tensor in parts.weights.items()}
+            parts = parts._replace(weights=weights)
     return parts
+
+
+def _class_of(setting: dict[str, Any]) -> str:
+    return str(setting.get(TARGET))
 
 
 def refuse_other_formats(settings: Path) -> None:

@@ -26,6 +26,7 @@ ODD = (
 )  # fmt: skip
 Module = TypeVar("Module", bound=nn.Module)
 MOST_CELLS = 2**28  # steps laid for all series, unless the panel itself is as large
+MOST_PARTS = 1024  # of a kind that a network builds one by one
 LARGEST = 2**31 - 1  # of any other size or setting
 SCALARS = (bool, int, float, str, type(None))
 
@@ -135,12 +136,19 @@ def _refuse_odd_parameters(parameters: dict[str, Any], sizes: Sizes, panel: Pane
         for value in _leaves(setting):
             bounded = not isinstance(value, (int, float)) or (math.isfinite(value) and abs(value) <= LARGEST)
             _check(isinstance(value, SCALARS) and bounded, f"parameters.{group}")
-        # Layers are built one by one, and each has weights.
-        many = isinstance(setting, dict) and _number(setting.get("layers", 0)) > layers
-        _check(not many, f"parameters.{group}.layers")
+        if isinstance(setting, dict):
+            _refuse_many(setting, f"parameters.{group}", layers=layers)
     accelerator = parameters.get("accelerator", "auto")
     placed = isinstance(accelerator, str) or (isinstance(accelerator, dict) and is_placement(accelerator))
     _check(placed, "parameters.accelerator")
+
+
+def _refuse_many(setting: dict[str, Any], group: str, *, layers: int) -> None:
+    """Refuse more of what is built one by one than there can be: each of the layers has weights of its own."""
+    for name, most in {"layers": layers, "dilations": MOST_PARTS, "heads": MOST_PARTS}.items():
+        value = setting.get(name, 0)
+        count = len(value) if isinstance(value, list) else _number(value)
+        _check(count <= most, f"{group}.{name}")
 
 
 def _refuse_odd_encoding(encoding: Encoding, panel: Panel) -> None:
