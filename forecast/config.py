@@ -7,6 +7,7 @@ import inspect
 import re
 from collections.abc import Iterable
 from functools import partial
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,12 @@ PACKAGES = {  # what a setting of each group may name, whatever a file says
 }
 PLACEMENT = ("accelerator", "devices", "precision", "strategy", "num_nodes")  # what a file may tell the trainer
 DOTTED = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", re.ASCII)  # the path of a class
+KINDS: dict[str, tuple[Any, str]] = {  # of options, by how their class annotates them
+    "bool": (bool, "true or false"),
+    "int": (Integral, "a whole number"),
+    "int | None": (Integral | None, "a whole number or null"),
+    "float": (Real, "a number"),
+}
 Setting = str | dict[str, Any] | partial[Any] | type
 
 
@@ -130,12 +137,27 @@ def build(group: str, setting: Setting, *args: Any, allow: Iterable[type] = (), 
     if wrong:
         own = [name for name in known if name not in ("sizes", "params", "lr")]
         raise ConfigError(f"{target.__name__}: {unknown_name('setting', wrong[0], own)}")
+    if target.__module__.startswith("forecast."):
+        _refuse_other_kinds(target, options)
     try:
         return target(*args, **{**options, **kwargs})
     except ConfigError:
         raise
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{target.__name__}: {error}") from error
+
+
+def _refuse_other_kinds(target: type, options: dict[str, Any]) -> None:
+    """Refuse what is no number, whole number, or true or false, for an option of ours that is one."""
+    for kind in target.__mro__:
+        given = inspect.signature(kind).parameters if "__init__" in vars(kind) else {}
+        for name in given.keys() & options.keys():
+            value, annotation = options[name], given[name].annotation
+            if annotation not in KINDS:
+                continue
+            kinds, words = KINDS[annotation]
+            if not isinstance(value, kinds) or (isinstance(value, bool) and annotation != "bool"):
+                raise ConfigError(f"{target.__name__}: {name} is {words}, got {value!r}.")
 
 
 def is_placement(arguments: dict[Any, Any]) -> bool:

@@ -164,9 +164,7 @@ class LastValueScaler(Scaler):
 
     def affine(self, inputs: Inputs) -> Affine:
         """Return the last observed value and the window's deviation: (B, 1, C)."""
-        steps = torch.arange(1, inputs.target.shape[1] + 1, device=inputs.target.device)
-        last = (inputs.observed * steps[:, None]).argmax(dim=1, keepdim=True)
-        return Affine(inputs.target.gather(1, last), _deviation(inputs, _mean(inputs.target, inputs.observed)))
+        return Affine(_last(inputs), _deviation(inputs, _mean(inputs.target, inputs.observed)))
 
 
 class MeanAbsScaler(Scaler):
@@ -213,6 +211,19 @@ class SeriesScaler(Scaler):
         loc, scale = self.loc[inputs.series][:, None].to(mean), self.scale[inputs.series][:, None].to(mean)
         met = ~loc.isnan()
         return Affine(torch.where(met, loc, mean), torch.where(met, scale, _deviation(inputs, mean)))
+
+
+class LevelScaler(SeriesScaler):
+    """Distance from the last observed value, in deviations of the series over the training span.
+
+    Where `LastValueScaler` makes all windows equally large, here those that move more weigh more.
+    """
+
+    looks_ahead = True
+
+    def affine(self, inputs: Inputs) -> Affine:
+        """Return the last observed value and the deviation of each window's series: (B, 1, C)."""
+        return Affine(_last(inputs), super().affine(inputs).scale)
 
 
 class Cycle(nn.Module):
@@ -327,6 +338,12 @@ class SmoothingScaler(Scaler):
         of_level, of_season = (part * inputs.observed for part in shares.chunk(2, dim=2))
         of_season = of_season * (1 - of_level) * (self.season > 1)  # of what the level leaves over
         return of_level.unbind(dim=1), of_season.unbind(dim=1)
+
+
+def _last(inputs: Inputs) -> Tensor:
+    """Return the last observed value of each window, 0 where there is none: (B, 1, C)."""
+    steps = torch.arange(1, inputs.target.shape[1] + 1, device=inputs.target.device)
+    return inputs.target.gather(1, (inputs.observed * steps[:, None]).argmax(dim=1, keepdim=True))
 
 
 def _mean(values: Tensor, observed: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from torch import nn
 from forecast import Columns, Forecaster, Training
 from forecast.batch import Inputs, Outcome, Sizes
 from forecast.config import TARGET, build, networks, read, usual
+from forecast.errors import ConfigError
 from forecast.losses import MAE
 from forecast.model import Model
 from forecast.networks.encoder import Encoder
@@ -96,6 +97,18 @@ def test_every_parameter_gets_a_gradient(name: str, sizes: Sizes) -> None:
     for label, parameter in network.named_parameters():
         if parameter.numel():
             assert parameter.grad is not None and parameter.grad.abs().sum() > 0, label
+
+
+def test_numbers_of_another_kind_or_below_their_least_are_refused(name: str) -> None:
+    setting = read("model", name)
+    for option in [option for option, value in setting.items() if type(value) is int]:
+        for wrong in (-1, 1.5, True, "4"):
+            with pytest.raises(ConfigError, match=option):
+                build("model", {**setting, option: wrong}, WIDE)
+    for option in [option for option, value in setting.items() if type(value) is bool]:
+        for wrong in (0, None, "no"):
+            with pytest.raises(ConfigError, match=f"{option} is true or false, got {wrong!r}"):
+                build("model", {**setting, option: wrong}, WIDE)
 
 
 def test_forward_keeps_nothing(name: str) -> None:

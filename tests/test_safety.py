@@ -305,7 +305,7 @@ def test_what_is_said_of_covariates_is_checked(place: str, value: Any, model: Pa
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("name", ["scaler.scale", "network.recurrent.weight_hh_l0"])
+@pytest.mark.parametrize("name", ["scaler.scale", "network.recurrent.layers.0.weight_hh_l0"])
 def test_weights_that_are_no_numbers_are_refused(name: str, value: float, model: Path) -> None:
     forge(model, "weights.safetensors", lambda arrays: arrays[name].fill(value))
     with pytest.raises(ArtifactError, match=name.rpartition(".")[2]):

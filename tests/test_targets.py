@@ -16,7 +16,7 @@ from frames import made_frame, made_roles
 
 from forecast import Columns, Forecaster, Panel, Training
 from forecast.batch import Sizes
-from forecast.config import build, names
+from forecast.config import build, names, networks
 from forecast.networks.channels import ByChannel
 from forecast.networks.recurrent import Recurrent
 
@@ -56,7 +56,7 @@ def test_every_scaling_and_loss_takes_several_targets(scaling: str, loss: str) -
     assert np.isfinite(forecast[["forecast", "q0.1", "q0.9"]]).all(axis=None) and len(forecast) == 12
 
 
-@pytest.mark.parametrize("model", names("model"))
+@pytest.mark.parametrize("model", networks())
 def test_channel_by_channel_is_the_network_on_each_target_alone(model: str) -> None:
     sizes = Sizes(
         context_length=6, horizon=HORIZON, targets=2, past=1, known=1, static=1, known_cardinalities=(3,), outputs=2

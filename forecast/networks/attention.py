@@ -26,7 +26,8 @@ class Attention(nn.Module):
     """Weigh the states of a context by how well each fits a query: a softmax of scores, 0 in left padding.
 
     The additive score is v · tanh(W s + U h), the dot score s · h. Where a state is not as wide as a query, such as
-    that of both directions, the dot score becomes s · U h, which Luong et al. call general.
+    that of both directions, the dot score becomes s · U h, which Luong et al. call general. In training the additive
+    score keeps B H L D numbers, the dot score B H L.
 
     Parameters
     ----------

@@ -24,7 +24,7 @@ class Encoder(nn.Module):
     width : int
         Features of a step, E.
     cell : {"rnn", "gru", "lstm"}
-        Kind of cell.
+        Kind of cell, as torch has it: its GRU resets what the recurrent map gives, that of the paper what it is given.
     nonlinearity : {"tanh", "relu"}
         Of the simple cell.
     hidden_size : int
@@ -39,8 +39,8 @@ class Encoder(nn.Module):
         A layer above the first adds its input to its output.
     detach_every : int
         Truncated back-propagation: the state is detached every so many steps, counted from the end, so that no gradient
-        reaches what lies before. 0 detaches nothing. Where the loss reads the last state alone, as most networks here
-        do, this shortens what the network can learn to remember: it saves memory, not accuracy.
+        reaches what lies before. 0 detaches nothing. Where the loss reads the last state alone, as in most networks
+        here, it only shortens what the network can learn to remember.
     dilations : sequence of int
         How many steps back the state of each layer comes from; 1 for all where empty.
 

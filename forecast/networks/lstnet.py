@@ -15,7 +15,7 @@ from forecast.networks.encoder import Encoder
 from forecast.networks.features import padding
 from forecast.networks.head import Head
 from forecast.networks.initialisation import initialise
-from forecast.networks.network import Feedback, Network, Shared
+from forecast.networks.network import Feedback, Network, Shared, refuse_below_one
 
 log = logging.getLogger("forecast")
 
@@ -62,6 +62,7 @@ class LSTNet(Network):
         **shared: Unpack[Shared],
     ) -> None:
         super().__init__(sizes, **shared)
+        refuse_below_one(filters=filters, kernel=kernel, skip_size=skip_size)
         self.convolution = nn.Conv1d(self.features.encoder_width, filters, kernel)
         self.recurrent = Encoder(filters, hidden_size=hidden_size)
         self.skip, width = None, hidden_size

@@ -12,7 +12,7 @@ from forecast.batch import Inputs, Outcome, Sizes
 from forecast.networks.features import padding
 from forecast.networks.head import Head
 from forecast.networks.initialisation import forget_logits
-from forecast.networks.network import Feedback, Network, Shared
+from forecast.networks.network import Feedback, Network, Shared, refuse_below_one
 from forecast.networks.scan import scan, stepped
 
 GATES = {"gru": 2, "lstm": 3}
@@ -103,8 +103,7 @@ class Minimal(Network):
         **shared: Unpack[Shared],
     ) -> None:
         super().__init__(sizes, **shared)
-        if layers < 1:
-            raise ValueError(f"layers is a whole number of 1 or more, got {layers!r}.")
+        refuse_below_one(hidden_size=hidden_size, layers=layers)
         widths = [self.features.encoder_width, *[hidden_size] * (layers - 1)]
         self.layers = nn.ModuleList(
             MinimalCell(width, cell=cell, hidden_size=hidden_size, longest=sizes.context_length) for width in widths

@@ -12,7 +12,7 @@ from forecast.batch import Inputs, Outcome, Sizes, sliding
 from forecast.networks.encoder import Cell, Encoder
 from forecast.networks.features import padding
 from forecast.networks.initialisation import initialise
-from forecast.networks.network import Feedback, Network, Shared, added
+from forecast.networks.network import Feedback, Network, Shared, added, refuse_below_one
 
 
 class MQRNN(Network):
@@ -61,6 +61,7 @@ class MQRNN(Network):
         **shared: Unpack[Shared],
     ) -> None:
         super().__init__(sizes, **shared)
+        refuse_below_one(vector=vector, local=local)
         self.forking = forking
         self.recurrent = Encoder(
             self.features.encoder_width, cell=cell, hidden_size=hidden_size, layers=layers, dropout=dropout

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from forecast.batch import Inputs, Outcome, Sizes
+from forecast.errors import ConfigError
 from forecast.networks.bypass import Bypass
 from forecast.networks.features import Features
 
@@ -94,6 +95,13 @@ def _around(feedback: Feedback, linear: Tensor) -> Feedback:
         return value - branched(step, len(value))
 
     return around
+
+
+def refuse_below_one(**options: int) -> None:
+    """Refuse a number of units or layers that leaves none."""
+    for name, value in options.items():
+        if value < 1:
+            raise ConfigError(f"{name} is a whole number of 1 or more, got {value!r}.")
 
 
 def branched(part: Tensor, rows: int) -> Tensor:

@@ -12,7 +12,7 @@ from forecast.batch import Inputs, Outcome, Sizes
 from forecast.networks.features import padding
 from forecast.networks.head import Head
 from forecast.networks.initialisation import forget_logits, orthogonal_heads
-from forecast.networks.network import Feedback, Network, Shared
+from forecast.networks.network import Feedback, Network, Shared, refuse_below_one
 
 Forget = Literal["sigmoid", "exp"]
 UP = 4 / 3  # width of the projections of a block, in widths of its state
@@ -162,8 +162,7 @@ class SLSTM(Network):
         **shared: Unpack[Shared],
     ) -> None:
         super().__init__(sizes, **shared)
-        if layers < 1:
-            raise ValueError(f"layers is a whole number of 1 or more, got {layers!r}.")
+        refuse_below_one(hidden_size=hidden_size, layers=layers)
         self.token = nn.Linear(self.features.encoder_width, hidden_size)
         self.blocks = nn.ModuleList(
             Block(hidden_size, heads=heads, forget=forget, longest=sizes.context_length, dropout=dropout)

@@ -26,7 +26,7 @@ ODD = (
 )  # fmt: skip
 Module = TypeVar("Module", bound=nn.Module)
 MOST_CELLS = 2**28  # steps laid for all series, unless the panel itself is as large
-MOST_PARTS = 1024  # of a kind that a network builds one by one
+MOST_PARTS = 256  # of a kind that a network builds one by one
 LARGEST = 2**31 - 1  # of any other size or setting
 SCALARS = (bool, int, float, str, type(None))
 
