@@ -19,13 +19,14 @@ from forecast.scaling import Scaler, SeriesScaler
 
 SCALINGS = names("scaling")
 POSITIVE = [name for name in SCALINGS if build("scaling", name).transform != "none"]
+# The shift that each follows.
 EQUIVARIANT = {
     "window": -3e7,
     "last": -3e7,
     "level": -3e7,
     "series": -3e7,
     "mean_abs": 0.0,
-}  # the shift that each follows
+}
 
 
 @pytest.fixture(params=SCALINGS)
