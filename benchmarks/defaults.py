@@ -37,6 +37,8 @@ SETTINGS: dict[str, dict] = {
     "lstm": {"model": "lstm"},
     "bigru": {"model": "bigru"},
     "linear": {"model": "linear"},
+    "segrnn": {"model": "segrnn"},
+    "seq2seq": {"model": "seq2seq"},
 }
 
 
