@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import logging
 
+import numpy as np
+
 from forecast.config import AUTO, TARGET, Setting
 from forecast.data.panel import Panel
+from forecast.errors import ConfigError
 
 log = logging.getLogger("forecast")
+PLENTY = 20_000  # observed steps of all series together from which segments are worth it, after docs/experiments.md
 
 
-def chosen(model: Setting, panel: Panel, *, seasonality: int) -> Setting:
+def chosen(model: Setting, panel: Panel) -> Setting:
     """Return a model as it was given, and for "auto" the name of the network to try first on these series.
 
     Parameters
@@ -19,13 +23,20 @@ def chosen(model: Setting, panel: Panel, *, seasonality: int) -> Setting:
         As a `Forecaster` is given it.
     panel : Panel
         What it is to learn from.
-    seasonality : int
-        The period in steps.
+
+    Raises
+    ------
+    ConfigError
+        If "auto" comes with settings of a network.
     """
     if not is_auto(model):
         return model
-    name, reason = "gru", "few series"
-    log.info("model=auto: %s (%s)", name, reason)
+    if isinstance(model, dict) and len(model) > 1:
+        options = ", ".join(name for name in model if name != TARGET)
+        raise ConfigError(f"model=auto chooses a network with its settings, got {options}. Name the network.")
+    steps = int(np.isfinite(panel.target).any(axis=1).sum())
+    name = "segrnn" if steps >= PLENTY else "gru"
+    log.info("model=auto takes %s: there are %d observed steps, and from %d on it takes segrnn.", name, steps, PLENTY)
     return name
 
 

@@ -317,7 +317,7 @@ class Forecaster(TrainedNetwork):
         context = self.context_length or min(wanted, max(longest - self.horizon, 1), 512)
         self.horizon_, self.freq_ = int(self.horizon), panel.freq.name
         self.seasonality_, self.context_length_ = int(season), int(context)
-        self.chosen_ = chosen(self.model, panel, seasonality=self.seasonality_)
+        self.chosen_ = chosen(self.model, panel)
 
     def _settled(self) -> dict[str, Any]:
         """Return the parameters with the model chosen, and the loss and scaling that go with it if none are given."""

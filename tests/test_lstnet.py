@@ -55,6 +55,10 @@ def test_the_skipping_part_reads_its_own_phase_alone() -> None:
     assert filtered.grad.abs().sum(dim=2).nonzero()[:, 1].tolist() == [0, 4, 8, 12]
 
 
+def test_a_filter_is_no_longer_than_the_context() -> None:
+    assert LSTNet(SIZES, kernel=99_999).convolution.kernel_size == (SIZES.context_length,)
+
+
 def test_filters_look_back_alone() -> None:
     network = _network(SIZES)
     encoded = torch.randn(1, 14, 2)

@@ -35,7 +35,7 @@ class LSTNet(Network):
     filters : int
         Width of what the convolution gives.
     kernel : int
-        Steps that a filter reads: its own and those before.
+        Steps that a filter reads, its own and those before: the context at most.
     hidden_size : int
         Width D of the state.
     skip_size : int
@@ -63,7 +63,7 @@ class LSTNet(Network):
     ) -> None:
         super().__init__(sizes, **shared)
         refuse_below_one(filters=filters, kernel=kernel, skip_size=skip_size)
-        self.convolution = nn.Conv1d(self.features.encoder_width, filters, kernel)
+        self.convolution = nn.Conv1d(self.features.encoder_width, filters, min(kernel, sizes.context_length))
         self.recurrent = Encoder(filters, hidden_size=hidden_size)
         self.skip, width = None, hidden_size
         if 2 <= sizes.season <= sizes.context_length:
