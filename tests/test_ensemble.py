@@ -31,6 +31,7 @@ from forecast.batch import Inputs, Sizes
 from forecast.combination import best_weights, mean, median, spread_of
 from forecast.ensemble import Ensemble, load
 from forecast.errors import ArtifactError, ConfigError, DataError, TrainingError
+from forecast.saved import artifact
 
 HORIZON, ROWS = 3, 60
 LEVELS = [f"q0.{tenth}" for tenth in range(1, 10)]
@@ -432,8 +433,9 @@ def test_networks_of_ones_own_load_only_where_they_are_allowed(tmp_path: Path) -
 
 
 def test_a_newer_format_is_refused(saved: Path) -> None:
-    _forge(saved, format=4)
-    with pytest.raises(ArtifactError, match="format 4.*reads 1 to 3.*Upgrade"):
+    newer = artifact.FORMAT + 1
+    _forge(saved, format=newer)
+    with pytest.raises(ArtifactError, match=f"format {newer}.*reads 1 to {newer - 1}.*Upgrade"):
         load(saved)
 
 

@@ -27,6 +27,7 @@ from forecast.scaling import WindowScaler
 MODELS = networks()
 WHOLE = (".Recurrent", ".Minimal", ".SLSTM", ".Dilated")  # their weights fit a context of any length, step by step
 RECURRENT = [name for name in MODELS if read("model", name)[TARGET].endswith(WHOLE)]
+AT_ONCE = ("gru", "deepar", "segrnn", "linear")  # of each kind one; the others are slow tests
 SHAPES = {
     "one step of one step": Sizes(context_length=1, horizon=1),
     "two targets": replace(SIZES, targets=2),
@@ -47,6 +48,10 @@ def test_raw_outputs_have_a_row_for_each_window_step_target_and_output(name: str
     assert network(_taken(inputs, slice(0, 1))).shape[0] == 1
 
 
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name in AT_ONCE else pytest.mark.slow) for name in MODELS],
+)
 def test_overfits_one_batch(name: str) -> None:
     own = build("loss", usual("loss", name))
     loss = own if own.is_distribution else MAE()  # a network that draws refuses what is no distribution
