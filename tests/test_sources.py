@@ -267,6 +267,12 @@ def test_a_missing_column_lists_the_nearest_names(columns: Columns, message: str
         long_frame(made_frame(rows=5, covariates=True), columns)
 
 
+def test_times_of_several_offsets_in_another_form_are_refused_by_row() -> None:
+    cells = ["1 Jan 2024 00:00 +0100", "2 Jan 2024 00:00 +0200", "x"]
+    with pytest.raises(DataError, match="'1 Jan 2024 00:00 \\+0100' in row 0, which is not a time as the others are"):
+        Panel.from_frame(pd.DataFrame({"unique_id": "a", "ds": cells, "y": [1.0, 2.0, 3.0]}))
+
+
 def test_text_of_several_offsets_says_how_to_convert() -> None:
     text = pd.Series(["2024-01-01T00:00+01:00", "2024-07-01T00:00+02:00"], name="when")
     with pytest.raises(DataError, match="column 'when' mixes several offsets from UTC.*utc=True"):

@@ -379,7 +379,10 @@ def _parsed_apart(column: pd.Series) -> pd.Series:
         return iso
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that the first cell has no form that pandas knows: it is refused below
-        alike = pd.to_datetime(column, errors="coerce")  # in the form of the first cell
+        try:
+            alike = pd.to_datetime(column, errors="coerce")  # in the form of the first cell
+        except ValueError:  # in several zones, in a form of which pandas takes one
+            return iso
     return alike if alike.isna().sum() < iso.isna().sum() else iso
 
 
