@@ -62,6 +62,14 @@ def test_the_command_line_takes_it(tmp_path: Path) -> None:
     assert saved["parameters"]["model"] == read("model", "gru")
 
 
+def test_a_run_saves_the_network_that_it_scored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(choice, "PLENTY", 400)  # of 408 steps, 72 of which are held back for the score
+    words = [word for word in TINY if not word.startswith("model.")]
+    assert forecast("train", "model=auto", "data=sales", *words, f"hydra.run.dir={tmp_path / 'run'}") == 0
+    saved = yaml.safe_load((tmp_path / "run" / "model" / "forecaster.yaml").read_text(encoding="utf-8"))
+    assert saved["parameters"]["model"] == read("model", "gru")
+
+
 def test_it_takes_no_settings_of_a_network() -> None:
     with pytest.raises(ConfigError, match="model=auto chooses a network with its settings, got hidden_size"):
         chosen({**read("model", "auto"), "hidden_size": 4}, Panel.from_frame(made_frame()))

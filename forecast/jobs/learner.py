@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from hydra.core.hydra_config import HydraConfig
 
+from forecast.choice import is_auto
 from forecast.config import USUAL, Setting, read, usual
 from forecast.data.columns import Columns
 from forecast.data.panel import Panel
@@ -56,8 +57,16 @@ class Learner:
     saved: tuple[Predictor, ...] = ()
 
     def fit(self, panel: Panel, fits: list[Predictor], **options: Any) -> None:
-        """Append a new one to `fits`, and fit it to a panel: who stops that finds there how far it got."""
-        fits.append(self.make())
+        """Append a new one to `fits`, and fit it to a panel: who stops that finds there how far it got.
+
+        What model=auto took for the first of the fits, such as that of the score, it takes for the others.
+        """
+        new = self.make()
+        if fits:
+            settled = members_of(fits[0]) or networks_of(fits[0])
+            for network, other in zip(networks_of(new), settled, strict=True):
+                network.model = other.chosen_ if is_auto(network.model) else network.model
+        fits.append(new)
         fits[-1].fit(panel, warm_start=bool(self.saved), **options)
 
     def refuse_seen(self, panel: Panel, ends: np.ndarray) -> None:
