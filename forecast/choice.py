@@ -14,7 +14,7 @@ log = logging.getLogger("forecast")
 PLENTY = 20_000  # observed steps of all series together from which segments are worth it, after docs/experiments.md
 
 
-def chosen(model: Setting, panel: Panel) -> Setting:
+def first_choice(model: Setting, panel: Panel) -> Setting:
     """Return a model as it was given, and for "auto" the name of the network to try first on these series.
 
     Parameters

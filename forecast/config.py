@@ -33,6 +33,7 @@ KINDS: dict[str, tuple[Any, str]] = {  # of options, by how their class annotate
     "int": (Integral, "a whole number"),
     "int | None": (Integral | None, "a whole number or null"),
     "float": (Real, "a number"),
+    "Sequence[int]": (list | tuple, "a list of whole numbers"),
 }
 Setting = str | dict[str, Any] | partial[Any] | type
 
@@ -68,6 +69,14 @@ def read(group: str, name: str) -> dict[str, Any]:
     content = _content(group, name)
     content.pop(CHOICES, None)
     return content
+
+
+def name_of(group: str, setting: Setting) -> str:
+    """Return the name of a setting's file, or that of its class."""
+    if isinstance(setting, str):
+        return setting
+    own = settings(group, setting)
+    return next((name for name in names(group) if read(group, name) == own), str(own[TARGET]).rpartition(".")[2])
 
 
 def usual(group: str, model: Setting, otherwise: Setting | None = None) -> Setting:
@@ -108,7 +117,10 @@ def settings(group: str, setting: Setting) -> dict[str, Any]:
         return {TARGET: _path(setting)}
     if isinstance(setting, dict) and TARGET in setting:
         return dict(setting)
-    raise ConfigError(f"a {group} is a name ({', '.join(names(group))}), a class or a partial of one, got {setting!r}.")
+    raise ConfigError(
+        f"a {group} is a name ({', '.join(names(group))}), a dict as its file holds, with a {TARGET}, a class, or a "
+        f"functools.partial of one, got {setting!r}."
+    )
 
 
 def build(group: str, setting: Setting, *args: Any, allow: Iterable[type] = (), **kwargs: Any) -> Any:
@@ -132,13 +144,13 @@ def build(group: str, setting: Setting, *args: Any, allow: Iterable[type] = (), 
         allow = [*allow, setting.func if isinstance(setting, partial) else setting]  # type: ignore[list-item]
     options = settings(group, setting)
     target = _resolved(group, options.pop(TARGET), allow)
-    known = _parameters(target)
-    wrong = [name for name in options if name not in known] if known else []
+    known = _annotations(target)
+    wrong = [name for name in options if known and name not in known]
     if wrong:
         own = [name for name in known if name not in ("sizes", "params", "lr")]
         raise ConfigError(f"{target.__name__}: {unknown_name('setting', wrong[0], own)}")
     if target.__module__.startswith("forecast."):
-        _refuse_other_kinds(target, options)
+        _refuse_other_kinds(target, options, known)
     try:
         return target(*args, **{**options, **kwargs})
     except ConfigError:
@@ -147,17 +159,12 @@ def build(group: str, setting: Setting, *args: Any, allow: Iterable[type] = (), 
         raise ConfigError(f"{target.__name__}: {error}") from error
 
 
-def _refuse_other_kinds(target: type, options: dict[str, Any]) -> None:
+def _refuse_other_kinds(target: type, options: dict[str, Any], annotations: dict[str, Any]) -> None:
     """Refuse what is no number, whole number, or true or false, for an option of ours that is one."""
-    for kind in target.__mro__:
-        given = inspect.signature(kind).parameters if "__init__" in vars(kind) else {}
-        for name in given.keys() & options.keys():
-            value, annotation = options[name], given[name].annotation
-            if annotation not in KINDS:
-                continue
-            kinds, words = KINDS[annotation]
-            if not isinstance(value, kinds) or (isinstance(value, bool) and annotation != "bool"):
-                raise ConfigError(f"{target.__name__}: {name} is {words}, got {value!r}.")
+    for name, value in options.items():
+        kinds, words = KINDS.get(str(annotations.get(name)), (object, ""))
+        if not isinstance(value, kinds) or (words and kinds is not bool and isinstance(value, bool)):
+            raise ConfigError(f"{target.__name__}: {name} is {words}, got {value!r}.")
 
 
 def is_placement(arguments: dict[Any, Any]) -> bool:
@@ -187,18 +194,19 @@ def _resolved(group: str, path: object, allow: Iterable[type]) -> type:
     )
 
 
-def _parameters(target: type) -> list[str]:
-    """Return the names of what a class takes, also of what it hands on to its parents; none where it takes any."""
-    names: list[str] = []
+def _annotations(target: type) -> dict[str, Any]:
+    """Return how a class annotates what it takes, and hands on to its parents; nothing where it takes anything."""
+    found: dict[str, Any] = {}
     for kind in target.__mro__:
         given = list(inspect.signature(kind).parameters.values()) if "__init__" in vars(kind) else []
-        names += [parameter.name for parameter in given if parameter.kind is not parameter.VAR_KEYWORD]
-        rest = [parameter for parameter in given if parameter.kind is parameter.VAR_KEYWORD]
+        named = {one.name: one.annotation for one in given if one.kind is not one.VAR_KEYWORD}
+        found = {**named, **found}
+        rest = [one for one in given if one.kind is one.VAR_KEYWORD]
         if given and not rest:
-            return names
+            return found
         if rest and not str(rest[0].annotation).startswith("Unpack["):  # of a record that the parents take
-            return []
-    return names
+            return {}
+    return found
 
 
 def _path(target: Any) -> str:

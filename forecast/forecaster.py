@@ -15,8 +15,8 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from forecast.batch import LONGEST, Sizes
-from forecast.choice import chosen, is_auto
-from forecast.config import USUAL, Setting, build, settings, usual
+from forecast.choice import first_choice, is_auto
+from forecast.config import USUAL, Setting, build, name_of, settings, usual
 from forecast.data.columns import Columns
 from forecast.data.encoding import Encoding
 from forecast.data.panel import Panel
@@ -26,7 +26,7 @@ from forecast.errors import ArtifactError, ConfigError, DataError, TrainingError
 from forecast.memory import within_memory
 from forecast.model import Model
 from forecast.networks.channels import ByChannel
-from forecast.parameters import GROUPS, about, accelerator_of, name_of, plain_parameters
+from forecast.parameters import GROUPS, about, accelerator_of, plain_parameters
 from forecast.predictor import Table
 from forecast.releases import refuse_known_bad
 from forecast.saved import artifact
@@ -317,7 +317,7 @@ class Forecaster(TrainedNetwork):
         context = self.context_length or min(wanted, max(longest - self.horizon, 1), 512)
         self.horizon_, self.freq_ = int(self.horizon), panel.freq.name
         self.seasonality_, self.context_length_ = int(season), int(context)
-        self.chosen_ = chosen(self.model, panel)
+        self.chosen_ = first_choice(self.model, panel)
 
     def _settled(self) -> dict[str, Any]:
         """Return the parameters with the model chosen, and the loss and scaling that go with it if none are given."""
@@ -372,7 +372,7 @@ class Forecaster(TrainedNetwork):
         trainers = trainers_for(
             training,
             accelerator_of(self.accelerator),
-            shown=f"training {name_of(self._settled()['model'])}" if self.progress else None,
+            shown=f"training {name_of('model', self._settled()['model'])}" if self.progress else None,
             validates=held_back is not None,
             folder=folder,
             logger=logger,

@@ -22,10 +22,10 @@ import numpy as np
 import pandas as pd
 import torch
 
+from forecast.config import name_of
 from forecast.data.panel import Panel
 from forecast.errors import TrainingError
 from forecast.forecaster import Forecaster
-from forecast.parameters import name_of
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
@@ -37,7 +37,7 @@ Options = dict[str, Any]  # keyword arguments of `Forecaster.fit`
 
 def label(number: int, member: Forecaster) -> str:
     """Return what messages call a member."""
-    return f"member {number} ({name_of(member.model)}, seed {member.seed})"
+    return f"member {number} ({name_of('model', member.model)}, seed {member.seed})"
 
 
 @contextlib.contextmanager

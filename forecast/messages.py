@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from difflib import get_close_matches
 
 from hydra import compose, initialize_config_dir
@@ -10,7 +11,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 
-from forecast.config import conf_folder, names
+from forecast.config import TARGET, conf_folder, names
 from forecast.errors import ForecastError, unknown_name
 from forecast.files import write_error
 from forecast.run_folder import is_claimed
@@ -69,10 +70,17 @@ def _of_value(text: str) -> str | None:
 
 
 def _keys(job: str) -> list[str]:
-    """Return every setting of a job, dotted."""
+    """Return every setting of a job, dotted, with the groups that the command line chooses."""
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-        return _walk(compose(job), "")
+        groups = {str(name) for name in compose(job, return_hydra_config=True).hydra.runtime.choices}
+        chosen = [word for word in sys.argv if word.partition("=")[0] in groups and _is_choice(word)]
+        return _walk(compose(job, chosen), "")
+
+
+def _is_choice(word: str) -> bool:
+    group, _, name = word.partition("=")
+    return (conf_folder() / group).is_dir() and name in names(group)
 
 
 def _walk(node: DictConfig, prefix: str) -> list[str]:
@@ -80,6 +88,8 @@ def _walk(node: DictConfig, prefix: str) -> list[str]:
     for name in node:
         key = f"{prefix}{name!s}"
         child = node._get_node(name)
+        if name == TARGET:
+            continue
         if not isinstance(child, DictConfig) or OmegaConf.is_missing(node, name) or child._is_none():
             found.append(key)
         else:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from forecast.config import TARGET, Setting, is_placement, names, read, settings
+from forecast.config import is_placement, read, settings
 from forecast.data.columns import Columns
 from forecast.training.settings import Training
 
@@ -35,14 +35,6 @@ def device_of(accelerator: str | dict[str, Any]) -> torch.device:
     if wanted in ("gpu", "mps") and torch.backends.mps.is_available():
         return torch.device("mps")
     return torch.device("cpu")
-
-
-def name_of(model: Setting) -> str:
-    """Return the name of a model's file, or that of its class."""
-    if isinstance(model, str):
-        return model
-    own = settings("model", model)
-    return next((name for name in names("model") if read("model", name) == own), own[TARGET].rpartition(".")[2])
 
 
 def plain_parameters(parameters: dict[str, Any], columns: Columns) -> dict[str, Any]:

@@ -51,6 +51,11 @@ class Scaler(nn.Module):
         self._make_room(1)
 
     @property
+    def positive(self) -> str:
+        """What takes positive values only, where something does."""
+        return f"the {self.transform} transform"
+
+    @property
     def looks_ahead(self) -> bool:
         """Whether a step of the context is scaled by later ones: then no step but the last is an origin."""
         return type(self).affine is not Scaler.affine
@@ -93,8 +98,8 @@ class Scaler(nn.Module):
         name, within = panel.ids[series], step - panel.offsets[series]
         raise DataError(
             f"series {named(name)} has {panel.target[step, channel]:g} in step {within} of column "
-            f"{panel.columns.targets[channel]!r}; the {self.transform} transform takes positive values only. "
-            "Choose a scaling without it."
+            f"{panel.columns.targets[channel]!r}; {self.positive} takes positive values only. "
+            "Choose another scaling, such as scaling=last."
         )
 
     def forward(self, inputs: Inputs) -> tuple[Inputs, Affine]:
@@ -245,7 +250,7 @@ class Cycle(nn.Module):
         super().__init__()
         if sizes.season < 2:
             raise ConfigError(
-                "scaling.cycle learns a season, and there is none: the seasonality is 1. Set seasonality=."
+                "scaling.cycle learns a season, and there is none: seasonality is 1. Set data.seasonality=."
             )
         self.shape, self.horizon = (sizes.season, sizes.targets), sizes.horizon
         self.common = nn.Parameter(torch.zeros(sizes.season * sizes.targets))
@@ -280,6 +285,7 @@ class SmoothingScaler(Scaler):
     """
 
     looks_ahead = True
+    positive = "scaling=smoothing, which multiplies a level by a season,"
 
     def __init__(self) -> None:
         super().__init__(transform="log")
@@ -296,7 +302,7 @@ class SmoothingScaler(Scaler):
         if sizes.season > LONGEST_SEASON:
             raise ConfigError(
                 f"scaling=smoothing keeps at most {LONGEST_SEASON} steps of a season for each series, and the "
-                f"seasonality is {sizes.season}. Set seasonality=, 1 for a level alone, or choose another scaling."
+                f"seasonality is {sizes.season}. Set data.seasonality=, 1 for a level alone, or choose another scaling."
             )
         self.season, self.horizon = sizes.season, sizes.horizon
         self.cycle = Cycle(sizes) if sizes.season > 1 else None

@@ -42,9 +42,10 @@ def _backtest(settings: dict[str, Any], folder: Path) -> None:
         mase_season=settings["data"]["mase_season"],
     )  # fmt: skip
     refuse_short(panel, horizon=learner.horizon, context_length=settings["context_length"])
-    fold_ends(panel, horizon=learner.horizon, folds=plan["folds"], step=plan["step"], split=plan["split"])
+    ends = fold_ends(panel, horizon=learner.horizon, folds=plan["folds"], step=plan["step"], split=plan["split"])
+    learner = learner.settled(panel.until(ends[0]))
     tell(console, about(panel, title=settings["data"]["name"], what=learner.about, horizon=learner.horizon))
-    facts = {"folds": _plan(plan, learner.horizon)}
+    facts = {"model": learner.about, "folds": _plan(plan, learner.horizon)}
     tell(console, facts["folds"])
     from forecast.evaluation.backtest import backtest as evaluate  # torch loads once table and settings are right
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from hydra.core.hydra_config import HydraConfig
 
-from forecast.choice import is_auto
-from forecast.config import USUAL, Setting, read, usual
+from forecast.choice import first_choice, is_auto
+from forecast.config import AUTO, USUAL, Setting, read, usual
 from forecast.data.columns import Columns
 from forecast.data.panel import Panel
 from forecast.errors import ConfigError, DataError, named
@@ -57,17 +57,26 @@ class Learner:
     saved: tuple[Predictor, ...] = ()
 
     def fit(self, panel: Panel, fits: list[Predictor], **options: Any) -> None:
-        """Append a new one to `fits`, and fit it to a panel: who stops that finds there how far it got.
-
-        What model=auto took for the first of the fits, such as that of the score, it takes for the others.
-        """
-        new = self.make()
-        if fits:
-            settled = members_of(fits[0]) or networks_of(fits[0])
-            for network, other in zip(networks_of(new), settled, strict=True):
-                network.model = other.chosen_ if is_auto(network.model) else network.model
-        fits.append(new)
+        """Append a new one to `fits`, and fit it to a panel: who stops that finds there how far it got."""
+        fits.append(self.make())
         fits[-1].fit(panel, warm_start=bool(self.saved), **options)
+
+    def settled(self, panel: Panel) -> Learner:
+        """Return the same with what model=auto takes for a panel, so that every fit has it, under its own name."""
+        left_open = [network.model for network in networks_of(self.make()) if is_auto(network.model)]
+        if not left_open:
+            return self
+        took = str(first_choice(left_open[0], panel))
+
+        def make() -> Predictor:
+            new = self.make()
+            for network in networks_of(new):
+                network.model = took if is_auto(network.model) else network.model
+            return new
+
+        if self.name != AUTO:  # an ensemble
+            return replace(self, make=make)
+        return replace(self, name=took, about=f"{took}, which model=auto takes", make=make)
 
     def refuse_seen(self, panel: Panel, ends: np.ndarray) -> None:
         """Refuse held-back windows after `ends` (n,) that the saved run has been trained on.

@@ -52,6 +52,7 @@ def _train(settings: dict[str, Any], folder: Path) -> None:
     panel = laid(load_table(settings["data"]), learner.columns, freq=learner.freq)
     refuse_short(panel, horizon=learner.horizon, context_length=settings["context_length"])
     ends = _test_ends(panel, learner.horizon, test) if test["windows"] else None
+    learner = learner.settled(panel if ends is None else panel.until(ends[0]))
     logger = logger_of(settings["logger"], folder)
     tell(console, about(panel, title=settings["data"]["name"], what=learner.about, horizon=learner.horizon))
     if origin_of(settings) and not (folder / CARD).exists():  # a run that is interrupted saves a model too
@@ -65,7 +66,8 @@ def _train(settings: dict[str, Any], folder: Path) -> None:
     fitted.save(folder / "model")
     future = _future(fitted, panel)
     _draw(folder, panel, fitted, scored, future, history, ends, name=learner.name)
-    card = write_card(folder, settings, panel, learned(fitted) | origin_of(settings), seconds=time.monotonic() - began)
+    facts = {"model": learner.about, **learned(fitted), **origin_of(settings)}
+    card = write_card(folder, settings, panel, facts, seconds=time.monotonic() - began)
     sentence = UNSCORED
     if scored is not None:
         write_scores(folder, scored)

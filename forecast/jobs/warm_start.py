@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from forecast.config import names, read
+from forecast.config import name_of
 from forecast.data.columns import Columns
 from forecast.data.freq import Freq
 from forecast.documents import read_json
@@ -20,6 +20,7 @@ from forecast.training.settings import Training
 if TYPE_CHECKING:
     from forecast.predictor import Predictor
 
+BY_NAME = ("model", "loss", "scaling")  # groups of settings
 ORIGIN = "went on from"  # in the card of a run
 
 
@@ -43,9 +44,7 @@ def warm_learner(settings: dict[str, Any]) -> Learner:
     saved = load_run(folder, accelerator=settings["accelerator"])
     _refuse_other_settings(settings, saved)
     columns = _kept_columns(columns_of(settings["data"]), saved.panel_.columns)
-    model = networks_of(saved)[0].model
-    named = next((name for name in names("model") if read("model", name) == model), "network")
-    name = "ensemble" if members_of(saved) else named
+    name = "ensemble" if members_of(saved) else name_of("model", networks_of(saved)[0].model)
     return Learner(
         name=name,
         about=f"{name} going on from {folder}",
@@ -116,7 +115,7 @@ def _refuse_other_settings(settings: dict[str, Any], saved: Predictor) -> None:
     """Refuse a word of the command line that says other than the saved run."""
     data, networks = settings["data"], networks_of(saved)
     fixed: dict[str, tuple[Any, list[Any]]] = {
-        **{name: (settings[name], [getattr(one, name) for one in networks]) for name in ("model", "loss", "scaling")},
+        **{name: (settings[name], [getattr(one, name) for one in networks]) for name in BY_NAME},
         "horizon": (settings["horizon"], [saved.horizon_]),
         "context_length": (settings["context_length"], [saved.context_length_]),
         "data.horizon": (data["horizon"], [saved.horizon_]),
@@ -133,8 +132,9 @@ def _refuse_other_settings(settings: dict[str, Any], saved: Predictor) -> None:
             given, were = given.get(inner), [one.get(inner) for one in were]
         different = [one for one in were if given is not None and one != given]
         if different:
+            made_for = different[0] if inner or name not in BY_NAME else name_of(name, different[0])
             raise ConfigError(
-                f"{word} cannot change in a warm start: the weights of the saved run are made for {different[0]}. "
+                f"{word} cannot change in a warm start: the weights of the saved run are made for {made_for}. "
                 f"Leave {word} out, or train anew without warm_start."
             )
     if any(word.startswith("ensemble") for word in words()):

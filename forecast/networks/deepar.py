@@ -92,8 +92,8 @@ class DeepAR(Network):
         """Refuse a loss that has no distribution to draw from."""
         if not getattr(loss, "is_distribution", False):
             raise ConfigError(
-                "This network draws each step from a distribution and reads the draw for the next, and "
-                f"{type(loss).__name__} tells none, tails included. Choose loss=student_t or loss=gaussian."
+                "this network draws each step from a distribution, and reads the draw for the next; the loss "
+                f"{type(loss).__name__} has none to draw from. Choose loss=student_t or loss=gaussian."
             )
 
     def _drawn(self, inputs: Inputs, feedback: Feedback | None) -> Tensor:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from functools import cache
 from typing import Unpack
 
 from torch import Tensor, nn
@@ -13,6 +15,8 @@ from forecast.networks.features import padding
 from forecast.networks.head import Head
 from forecast.networks.initialisation import initialise
 from forecast.networks.network import Feedback, Network, Shared
+
+log = logging.getLogger("forecast")
 
 
 class Dilated(Network):
@@ -58,9 +62,11 @@ class Dilated(Network):
         **shared: Unpack[Shared],
     ) -> None:
         super().__init__(sizes, **shared)
-        if not dilations or min(dilations) < 1:
+        if not dilations or not all(isinstance(dilation, int) and dilation > 0 for dilation in dilations):
             raise ValueError(f"dilations are one or more whole numbers of 1 or more, got {list(dilations)}.")
         within = [dilation for dilation in dilations if dilation < sizes.context_length] or [1]
+        if within != list(dilations):
+            _tell_of_layers(tuple(dilations), tuple(within), sizes.context_length)
         self.recurrent = Encoder(
             self.features.encoder_width,
             cell=cell,
@@ -81,3 +87,11 @@ class Dilated(Network):
         states, _ = self.recurrent(self.features.encoder(inputs), padding(inputs.observed))
         summary = self.fuse(states[:, -self.leap :].flatten(1))
         return self.head(self.dropout(summary), self.features.decoder(inputs))
+
+
+@cache  # a model is built more than once
+def _tell_of_layers(given: tuple[int, ...], within: tuple[int, ...], context_length: int) -> None:
+    log.warning(
+        "of layers that go %s steps back, those within the context of %d are built: %s.",
+        ", ".join(map(str, given)), context_length, ", ".join(map(str, within)),
+    )  # fmt: skip

@@ -13,7 +13,7 @@ from forecast.errors import ConfigError
 from forecast.networks.encoder import Cell, Encoder
 from forecast.networks.features import UNSEEN, padding
 from forecast.networks.initialisation import initialise
-from forecast.networks.network import Feedback, Network, Shared
+from forecast.networks.network import Feedback, Network, Shared, refuse_below_one
 
 LONGEST_SEGMENT = 64  # of a season that is a segment by default
 
@@ -64,10 +64,9 @@ class SegRNN(Network):
     ) -> None:
         super().__init__(sizes, **shared)
         self.segment = _usual_segment(sizes) if segment is None else segment
-        if self.segment < 1 or hidden_size < 2:
-            raise ConfigError(
-                f"segment is 1 or more and hidden_size 2 or more, got segment={segment}, hidden_size={hidden_size}."
-            )
+        refuse_below_one(segment=self.segment)
+        if hidden_size < 2:
+            raise ConfigError(f"hidden_size is 2 or more, half of it for the position of a segment, got {hidden_size}.")
         self.segments = -(-sizes.horizon // self.segment)  # ahead
         self.token = nn.Linear(self.segment * self.features.encoder_width, hidden_size)
         self.recurrent = Encoder(hidden_size, cell=cell, hidden_size=hidden_size)
