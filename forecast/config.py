@@ -72,11 +72,16 @@ def read(group: str, name: str) -> dict[str, Any]:
 
 
 def name_of(group: str, setting: Setting) -> str:
-    """Return the name of a setting's file, or that of its class."""
+    """Return the name of the file nearest to a setting, or that of its class where no file has it."""
     if isinstance(setting, str):
         return setting
     own = settings(group, setting)
-    return next((name for name in names(group) if read(group, name) == own), str(own[TARGET]).rpartition(".")[2])
+    alike = {name: file for name in names(group) if (file := read(group, name))[TARGET] == own[TARGET]}
+
+    def agreeing(name: str) -> int:
+        return sum(option in own and own[option] == value for option, value in alike[name].items())
+
+    return max(alike, key=agreeing, default=str(own[TARGET]).rpartition(".")[2])
 
 
 def usual(group: str, model: Setting, otherwise: Setting | None = None) -> Setting:

@@ -47,7 +47,7 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> dict:
         ("train horizn=3", "there is no setting 'horizn'. Choose one of: horizon, "),
         ("train training.stepz=3", "there is no setting 'training.stepz'. Choose one of: training.steps, "),
         ("train model.hidden=3", "there is no setting 'model.hidden'. Choose one of: model.hidden_size, "),
-        ("train model=segrnn model.residual=true", "there is no setting 'model.residual'. Choose one of: model.se"),
+        ("train model=segrnn model.residual=true", "there is no setting 'model.residual'. Choose one of: model.cell, "),
         ("train model=seq2seq model.forcing_till=1", "Choose one of: model.forcing_until, model.forcing, "),
         ("train data.columns.targt=x", "Choose one of: data.columns.target, "),
         ("train data=[[a]]", "these words make no settings"),

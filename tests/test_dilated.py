@@ -69,13 +69,15 @@ def test_where_the_first_layer_leaps_the_output_joins_as_many_states() -> None:
     assert (target.grad.abs().sum(dim=(0, 2)) > 0).all()
 
 
-def test_layers_that_leap_over_the_context_are_left_out() -> None:
+def test_layers_that_leap_over_the_context_are_left_out_and_told_of(caplog: pytest.LogCaptureFixture) -> None:
     sizes = Sizes(context_length=4, horizon=2)
     assert Dilated(sizes).recurrent.dilations == (1, 2)
     assert Dilated(Sizes(context_length=1, horizon=2)).recurrent.dilations == (1,)
+    Dilated(sizes, dilations=[1, 2, 31])
+    assert "of layers that go 1, 2, 31 steps back, those within the context of 4 are built: 1, 2." in caplog.text
 
 
-@pytest.mark.parametrize("dilations", [[], [0, 2]])
+@pytest.mark.parametrize("dilations", [[], [0, 2], [1, 2.5]])
 def test_dilations_that_make_no_sense_are_refused(dilations: list[int]) -> None:
     with pytest.raises(ValueError, match="dilations are one or more whole numbers of 1 or more, got"):
         Dilated(SIZES, dilations=dilations)

@@ -109,7 +109,7 @@ def test_a_chain_of_runs_is_looked_at_to_its_beginning(capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("word", "told"),
     [
-        ("model=gru", "model cannot change in a warm start: the weights of the saved run are made for {'_target_'"),
+        ("model=gru", "model cannot change in a warm start: the weights of the saved run are made for lstm with "),
         ("model.hidden_size=5", "model.hidden_size cannot change in a warm start: the weights of the saved run are "),
         ("loss=mae", "loss cannot change"),
         ("loss.levels=[0.5]", "loss.levels cannot change"),

@@ -66,6 +66,17 @@ def test_each_member_has_its_loss_and_one_entry_in_the_legend() -> None:
     assert [line.get_ydata()[0] for line in rate.lines] == [1e-3, 1e-2]
 
 
+def test_losses_of_different_kinds_have_an_axis_each() -> None:
+    history = _members(3)
+    kinds = history["member"].map({"gru 0": "quantile", "gru 1": "quantile", "gru 2": "student_t"})
+    first, second, rate = training_figure(history.assign(loss=kinds)).axes
+    assert [axis.get_ylabel() for axis in (first, second, rate)] == [
+        "loss (quantile)", "loss (student_t)", "learning rate",
+    ]  # fmt: skip
+    named = [line.get_label() for line in second.get_lines()]
+    assert "gru 2" in named and not {"gru 0", "gru 1"} & set(named)
+
+
 def test_members_that_are_numbered_are_called_members() -> None:
     history = _members(2)
     loss, _ = training_figure(history.assign(member=history["member"].str[-1].astype(int))).axes

@@ -11,7 +11,7 @@ import pandas as pd
 from hydra.core.hydra_config import HydraConfig
 
 from forecast.choice import first_choice, is_auto
-from forecast.config import AUTO, USUAL, Setting, read, usual
+from forecast.config import AUTO, USUAL, Setting, name_of, read, usual
 from forecast.data.columns import Columns
 from forecast.data.panel import Panel
 from forecast.errors import ConfigError, DataError, named
@@ -175,6 +175,17 @@ def learned(fitted: Predictor) -> dict[str, Any]:
         facts["networks"] = len(networks)
         facts["weights"] = ", ".join(f"{weight:.3g}" for weight in fitted.weights_)
     return facts
+
+
+def told_history(fitted: Predictor) -> pd.DataFrame:
+    """Return the steps of a training, and of an ensemble the names of members, and of losses where they differ."""
+    history, members = fitted.history_, members_of(fitted)
+    if not members:
+        return history
+    names = [f"{name_of('model', member.model)}, seed {member.seed}" for member in members]
+    losses = [name_of("loss", member.loss or "") for member in members]
+    told = history.assign(member=history["member"].map(dict(enumerate(names))))
+    return told.assign(loss=history["member"].map(dict(enumerate(losses)))) if len(set(losses)) > 1 else told
 
 
 def networks_of(predictor: Predictor) -> list[Forecaster]:

@@ -25,7 +25,7 @@ from forecast.evaluation.verdict import conclusion
 from forecast.files import write_whole
 from forecast.frames import history_frame
 from forecast.jobs.console import about, new_console, print_files, print_scores, shown_path, shown_progress, tell
-from forecast.jobs.learner import Learner, learned, new_learner, so_far, steps_of
+from forecast.jobs.learner import Learner, learned, new_learner, so_far, steps_of, told_history
 from forecast.jobs.record import CARD, draw, draw_errors, logged, write_card, write_forecast, write_report, write_scores
 from forecast.jobs.settings import load_table, logger_of, plain
 from forecast.jobs.warm_start import origin_of, warm_learner
@@ -62,7 +62,7 @@ def _train(settings: dict[str, Any], folder: Path) -> None:
         if not fits or settings["final"]:
             learner.fit(panel, fits, folder=folder / "checkpoints" / "final", logger=None if scored else logger)
             log.info("fitted %son everything: %s", "again " if scored else "", steps_of(fits[-1]))
-    fitted, history = fits[-1], fits[0].history_
+    fitted, history = fits[-1], told_history(fits[0])
     fitted.save(folder / "model")
     future = _future(fitted, panel)
     _draw(folder, panel, fitted, scored, future, history, ends, name=learner.name)

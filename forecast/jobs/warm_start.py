@@ -6,7 +6,8 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from forecast.config import name_of
+from forecast.config import Setting, name_of, names, read
+from forecast.config import settings as settings_of
 from forecast.data.columns import Columns
 from forecast.data.freq import Freq
 from forecast.documents import read_json
@@ -132,13 +133,21 @@ def _refuse_other_settings(settings: dict[str, Any], saved: Predictor) -> None:
             given, were = given.get(inner), [one.get(inner) for one in were]
         different = [one for one in were if given is not None and one != given]
         if different:
-            made_for = different[0] if inner or name not in BY_NAME else name_of(name, different[0])
+            made_for = different[0] if inner or name not in BY_NAME else _named(name, different[0])
             raise ConfigError(
                 f"{word} cannot change in a warm start: the weights of the saved run are made for {made_for}. "
                 f"Leave {word} out, or train anew without warm_start."
             )
     if any(word.startswith("ensemble") for word in words()):
         raise ConfigError("a warm start goes on with the members of the saved run. Leave ensemble settings out.")
+
+
+def _named(group: str, setting: Setting) -> str:
+    """Return the name of a setting, and the options by which it departs from its file."""
+    name = name_of(group, setting)
+    file = read(group, name) if name in names(group) else {}
+    own = [f"{option}={value}" for option, value in settings_of(group, setting).items() if file.get(option) != value]
+    return f"{name} with {', '.join(own)}" if own else name
 
 
 def _kept_columns(given: Columns, saved: Columns) -> Columns:

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter
 
 from forecast.data.columns import Columns
 from forecast.frames import AHEAD, BACK, TARGET, WEIGHT
@@ -63,7 +63,8 @@ def _draw(figure: Figure, axis: Axes, table: pd.DataFrame) -> None:
     axis.grid(False)
     axis.margins(0)
     axis.set_ylabel("step of the horizon")
-    axis.yaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
+    apart = -(-len(table) // 8)
+    axis.set_yticks(sorted({1, *range(apart, len(table) + 1, apart)}))
     bar = figure.colorbar(image, ax=axis, pad=0.01, aspect=18, format=FuncFormatter(lambda value, _: f"{value:.3g}"))
     bar.set_label("weight")
     bar.outline.set_visible(False)

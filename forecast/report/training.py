@@ -25,7 +25,7 @@ def training_figure(history: pd.DataFrame, *, unit: str = "") -> Figure:
     ----------
     history : pd.DataFrame
         Columns `step` and `train_loss`; where there are any, `valid_loss` (NaN between checks), `learning_rate`
-        and, for an ensemble, `member`.
+        and, for an ensemble, `member`. A column `loss` names the kind: each has an axis, for they do not compare.
     unit : str
         Of the loss.
     """
@@ -33,25 +33,34 @@ def training_figure(history: pd.DataFrame, *, unit: str = "") -> Figure:
     if "member" in history:
         parts = history.groupby("member", sort=False)
         members = {name if isinstance(name, str) else f"member {name!s}": rows for name, rows in parts}
+    kinds = (
+        {"": history}
+        if "loss" not in history
+        else {str(kind): rows for kind, rows in history.groupby("loss", sort=False)}
+    )
     rates = {name: _by_step(rows, "learning_rate") for name, rows in members.items()}
-    rows = 2 if any(map(len, rates.values())) else 1
+    last = 1 if any(map(len, rates.values())) else 0
+    ratios = [3.2 / len(kinds) + 0.4 * (len(kinds) - 1)] * len(kinds) + [1] * last
     palette = _palette(members)
     with mpl.rc_context(style.STYLE):
-        figure = style.blank(height=4.6 if rows == 2 else 3.6)
-        axes = figure.subplots(rows, 1, sharex=True, squeeze=False, height_ratios=(3.2, 1)[:rows])[:, 0]
+        figure = style.blank(height=1.2 * sum(ratios) - (0.4 if last else 0.2))
+        axes = figure.subplots(len(ratios), 1, sharex=True, squeeze=False, height_ratios=ratios)[:, 0]
         for axis in axes:
             style.tidy(axis)
-        if "member" in history:
-            shown = _draw_members(axes[0], members, palette)
-        else:
-            shown = _draw_losses(axes[0], _by_step(history, "train_loss"), _by_step(history, "valid_loss"))
-        _scale(axes[0], shown)
-        axes[0].set_ylabel(f"loss ({unit})" if unit else "loss")
-        if rows == 2:
-            _draw_rates(axes[1], rates, palette)
+        for axis, (kind, rows) in zip(axes, kinds.items(), strict=False):
+            if "member" in history:
+                own = {name: part for name, part in members.items() if part.index.isin(rows.index).any()}
+                shown = _draw_members(axis, own, palette)
+            else:
+                shown = _draw_losses(axis, _by_step(rows, "train_loss"), _by_step(rows, "valid_loss"))
+            _scale(axis, shown)
+            named = kind or unit
+            axis.set_ylabel(f"loss ({named})" if named else "loss")
+        if last:
+            _draw_rates(axes[-1], rates, palette)
         axes[-1].set_xlabel("training step")
         style.mark_whole(axes[-1])
-        held = entries(axes[:1])
+        held = entries(axes[: len(kinds)])
         if held:
             fit_legend(figure, axes[0], held, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2)
         figure.align_ylabels()
