@@ -188,6 +188,10 @@ class Ensemble(Predictor):
             self.__dict__.pop("panel_", None)
             members = self._copies()
         panel = self.as_panel(frame, freq=self.freq_ if warm_start else self.freq)
+        if not warm_start:
+            for number, member in enumerate(members):  # the last one may refuse what the first took hours to learn
+                with naming(number, member):
+                    member.check(panel)
         if given is not None:
             weights = given
         elif warm_start:

@@ -6,11 +6,13 @@ import logging
 from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
+from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
@@ -204,6 +206,20 @@ class Forecaster(TrainedNetwork):
         self.panel_ = panel.tail(self.context_length_)
         return stopped
 
+    def check(self, panel: Panel) -> None:
+        """Refuse what a fit to a panel would refuse, without training.
+
+        Raises
+        ------
+        ValueError
+            If a parameter, or a value of the table with it, cannot be used.
+        """
+        trial = clone(self)
+        trial._checked()
+        trial._settle(panel)
+        trial.encoding_ = Encoding.fit(panel)
+        trial._settle_model(trial._windows(panel, device=torch.device("cpu")), panel, panel, None)
+
     def _tell_of_unsaveable(self, columns: Columns) -> None:
         """Say before training, not after it, that what is trained can be used but not saved."""
         try:
@@ -379,10 +395,7 @@ class Forecaster(TrainedNetwork):
         )
         device = trainers().strategy.root_device
 
-        def cut(part: Panel) -> Windows:
-            lengths = {"context_length": self.context_length_, "horizon": self.horizon}
-            return Windows(part, self.encoding_, device=device, **lengths)
-
+        cut = partial(self._windows, device=device)
         draws = TrainingWindows(cut(span), batch_size=training.batch_size, seed=self.seed, steps=training.steps)
         self._settle_model(draws.windows, panel, span, start)
         known = [*about(self._settled(), training), self.horizon, self.context_length_, self.seasonality_]
@@ -397,6 +410,10 @@ class Forecaster(TrainedNetwork):
         )
         self.model_.cpu()
         return trained
+
+    def _windows(self, part: Panel, *, device: torch.device) -> Windows:
+        lengths = {"context_length": self.context_length_, "horizon": self.horizon}
+        return Windows(part, self.encoding_, device=device, **lengths)
 
     def _settle_model(self, windows: Windows, panel: Panel, span: Panel, start: Start | None) -> None:
         """Make the model for these windows, with what it starts from."""

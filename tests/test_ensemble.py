@@ -335,6 +335,17 @@ def test_an_error_names_its_member_and_leaves_nothing_fitted() -> None:
         ensemble.predict()
 
 
+def test_what_a_member_refuses_is_refused_before_any_is_trained(tmp_path: Path) -> None:
+    frame = made_frame()
+    frame.loc[frame.index[5], "y"] = 0.0
+    ensemble = Ensemble([_member(), _member("lstm", seed=4, scaling="smoothing")])
+    with pytest.raises(
+        DataError, match=r"^member 1 \(lstm, seed 4\): .*scaling=smoothing.* takes positive values only"
+    ):
+        ensemble.fit(frame, folder=tmp_path)
+    assert not list(tmp_path.rglob("*"))
+
+
 def test_checkpoints_of_members_lie_apart(tmp_path: Path) -> None:
     Ensemble([_member(), _member("linear")], weights="validation").fit(made_frame(), folder=tmp_path)
     found = {path.relative_to(tmp_path).parent.as_posix() for path in tmp_path.rglob("*.safetensors")}
