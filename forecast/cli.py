@@ -97,6 +97,9 @@ def _run(job: str, *, debug: bool) -> None:
     register()
     try:
         hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name=job)(_task(job, debug=debug))()
+    except BrokenPipeError:  # nobody reads on, as behind `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except Refused as stop:
         if debug:
             raise stop.error from None

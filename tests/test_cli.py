@@ -273,6 +273,15 @@ def _process(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, *words], capture_output=True, text=True, check=True)
 
 
+def test_help_that_nobody_reads_to_its_end_says_nothing_more() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "forecast", "train", "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert not process.stderr.read()
+
+
 def test_a_console_that_nobody_reads_any_more_falls_silent_and_lets_the_run_go_on() -> None:
     script = (
         "import sys; from forecast.jobs.console import new_console\n"
