@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,9 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import open_dict
 
 from forecast import Panel
-from forecast.config import conf_folder, names
+from forecast.config import conf_folder, name_of, names
 from forecast.errors import ConfigError, unknown_name
+from forecast.forecaster import Forecaster
 from forecast.jobs.learner import Learner, members_of, networks_of, new_learner
 from forecast.jobs.settings import plain
 from forecast.predictor import Predictor
@@ -40,6 +41,10 @@ class Fit:
     seconds: float
     steps: int  # of the optimiser, of all networks of an ensemble together
     parameters: int
+
+    def alone(self, member: Forecaster) -> Fit:
+        """Return a member of an ensemble, as if it were all of it."""
+        return replace(self, predictor=member)
 
     def points(self, panel: Panel, series: np.ndarray, ends: np.ndarray) -> np.ndarray:
         """Return point forecasts (N, H) of one target from origins (N,), a bounded number at a time."""
@@ -145,6 +150,8 @@ def scored_runs(
         fits.append(fitted(learner(name, overrides, run=run, horizon=horizon, seasonality=seasonality), frame))
         scores.append(scores_of(fits[-1]))
         row(f"{title}, run {run + 1}", *scores[-1], "", "", *_cost(fits[-1:]))
+        for member in members_of(fits[-1].predictor):
+            row(f"- {name_of('model', member.model)}, seed {member.seed}", *scores_of(fits[-1].alone(member)))
     if runs > 1:
         own = [getattr(score, ranged) for score in scores]
         row(f"{title}, mean", *map(float, np.mean(scores, axis=0)), min(own), max(own), *_cost(fits))

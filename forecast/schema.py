@@ -69,11 +69,11 @@ class Data:
 class Members:
     """What several networks forecast together.
 
-    ``members`` are names in conf/model, empty for the model chosen; each is trained with ``seeds`` seeds. The
-    other settings are those of `Ensemble`.
+    ``members`` are names in conf/model, each alone or with changes to its settings, empty for the model chosen; each
+    is trained with ``seeds`` seeds. The other settings are those of `Ensemble`.
     """
 
-    members: list[str] = field(default_factory=list)
+    members: list[Any] = field(default_factory=list)
     seeds: int = 1
     combine: str = "median"
     weights: Any = None

@@ -98,6 +98,8 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> dict:
         ("train data=weather data.unit=[a,b]", "data.unit holds names with values here, got a list."),
         ("train ensemble.members=[gru,lstn]", "there is no model 'lstn'. Choose one of: lst"),
         ("train ensemble.members=[gru,gru]", "ensemble.members names 'gru' twice"),
+        ("train ensemble.members=[{gru:{layers:2}},{gru:{layers:2}}]", "ensemble.members names 'gru layers=2' twice"),
+        ("train ensemble.members=[{gru:2}]", "ensemble.members lists names of models, each alone or with changes"),
         ("train ensemble.members=[rnn] model=gru", "model=gru is not among ensemble.members=['rnn']"),
         ("train ensemble.members=gru", "ensemble.members is a list, got 'gru'. Write 'ensemble.members=[gru]'."),
         ("train ensemble.seeds=0", "ensemble.seeds is a whole number of 1 or more, got 0."),

@@ -11,6 +11,7 @@ import pytest
 from command import TINY, files_in, forecast
 from frames import made_frame
 
+from forecast.config import read
 from forecast.ensemble import Ensemble, load
 
 FAST = ("test.windows=1", "test.baselines=[naive]", "hydra.run.dir=run")
@@ -104,6 +105,18 @@ def test_weights_by_validation_are_told(capsys: pytest.CaptureFixture[str]) -> N
     told = re.findall(r"weights by validation: (\d\.\d\d) member 0 .*, (\d\.\d\d) member 1 ", capsys.readouterr().out)
     assert len(told) == 2  # of the score, and of the final fit
     assert all(sum(map(float, weights)) == pytest.approx(1, abs=0.011) for weights in told)
+
+
+def test_members_may_be_the_same_model_with_other_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    members = "ensemble.members=[gru,{gru:{layers:2,bypass:false}},{deepar:{layers:1}}]"
+    assert forecast("train", *TINY, members, *FAST, "hydra.run.dir=run") == 0
+    ensemble = load("run/model")
+    assert isinstance(ensemble, Ensemble)
+    first, second, third = (member.model for member in ensemble.members_)
+    assert second == {**first, "layers": 2, "bypass": False} and first["hidden_size"] == 4
+    assert third == {**read("model", "deepar"), "layers": 1}
+    assert [type(member.model_.loss).__name__ for member in ensemble.members_] == ["Quantile", "Quantile", "StudentT"]
+    assert "ensemble of gru, gru layers=2 bypass=False, deepar layers=1" in " ".join(capsys.readouterr().out.split())
 
 
 def test_one_member_is_no_ensemble() -> None:

@@ -121,8 +121,8 @@ def new_learner(settings: dict[str, Any]) -> Learner:
         from forecast.ensemble import Ensemble
 
         networks = [
-            _network(settings, model, columns, seed=settings["seed"] + more)
-            for model in models.values()
+            _network(settings, name, model, columns, seed=settings["seed"] + more)
+            for name, model in models.values()
             for more in range(seeds)
         ]
         return networks[0] if len(networks) == 1 else Ensemble(networks, **options)
@@ -179,13 +179,15 @@ def learned(fitted: Predictor) -> dict[str, Any]:
 
 def told_history(fitted: Predictor) -> pd.DataFrame:
     """Return the steps of a training, and of an ensemble the names of members, and of losses where they differ."""
+    from forecast.members import label
+
     history, members = fitted.history_, members_of(fitted)
     if not members:
         return history
-    names = [f"{name_of('model', member.model)}, seed {member.seed}" for member in members]
-    losses = [name_of("loss", member.loss or "") for member in members]
-    told = history.assign(member=history["member"].map(dict(enumerate(names))))
-    return told.assign(loss=history["member"].map(dict(enumerate(losses)))) if len(set(losses)) > 1 else told
+    names = {number: label(number, member) for number, member in enumerate(members)}
+    losses = {number: name_of("loss", member.loss or "") for number, member in enumerate(members)}
+    told = history.assign(member=history["member"].map(names))
+    return told.assign(loss=history["member"].map(losses)) if len(set(losses.values())) > 1 else told
 
 
 def networks_of(predictor: Predictor) -> list[Forecaster]:
@@ -211,32 +213,53 @@ def words() -> list[str]:
     return [word.lstrip("+~").partition("=")[0] for word in HydraConfig.get().overrides.task]
 
 
-def _members(settings: dict[str, Any]) -> dict[str, Setting]:
-    """Return the models to train by name; the one chosen has the settings given, the others those of their files."""
-    own, members, seeds = chosen("model"), settings["ensemble"]["members"], settings["ensemble"]["seeds"]
+def _members(settings: dict[str, Any]) -> dict[str, tuple[str, Setting]]:
+    """Return names in conf/model and models, by what a person calls them.
+
+    The model chosen has the settings given, others those of their files, and each the changes that its member names.
+    """
+    own, seeds = chosen("model"), settings["ensemble"]["seeds"]
     if seeds < 1:
         raise ConfigError(f"ensemble.seeds is a whole number of 1 or more, got {seeds}.")
-    twice = next((name for name in members if members.count(name) > 1), None)
-    if twice is not None:
+    named: dict[str, tuple[str, Setting]] = {}
+    for member in settings["ensemble"]["members"] or [own]:
+        name, changes = _member(member)
+        content = settings["model"] if name == own else read("model", name)  # refuses one that is not there
+        told = " ".join([name, *(f"{option}={value}" for option, value in changes.items())])
+        if told in named:
+            raise ConfigError(
+                f"ensemble.members names {told!r} twice. Name it once; ensemble.seeds gives it more networks."
+            )
+        named[told] = name, {**content, **changes} if changes or name == own else name
+    names = [name for name, _ in named.values()]
+    if own not in names and any(word.startswith("model") for word in words()):
         raise ConfigError(
-            f"ensemble.members names {twice!r} twice. Name it once; ensemble.seeds gives it more networks."
-        )
-    for name in members:
-        read("model", name)  # refuses one that is not there
-    if members and own not in members and any(word.startswith("model") for word in words()):
-        raise ConfigError(
-            f"model={own} is not among ensemble.members={members}, so its settings would count for nothing. "
+            f"model={own} is not among ensemble.members={names}, so its settings would count for nothing. "
             "Name it there, or leave model out."
         )
-    return {name: settings["model"] if name == own else name for name in members or [own]}
+    return named
 
 
-def _network(settings: dict[str, Any], model: Setting, columns: Columns, *, seed: int) -> Forecaster:
+def _member(member: object) -> tuple[str, dict[str, Any]]:
+    """Return the name of a member, and its changes to the settings of that model."""
+    if isinstance(member, str):
+        return member, {}
+    if isinstance(member, dict) and len(member) == 1 and isinstance(next(iter(member.values())), dict):
+        name, changes = next(iter(member.items()))
+        return str(name), changes
+    raise ConfigError(
+        "ensemble.members lists names of models, each alone or with changes to its settings, such as "
+        f"[gru,{{gru:{{layers:2}}}}], got {member!r}."
+    )
+
+
+def _network(settings: dict[str, Any], name: str, model: Setting, columns: Columns, *, seed: int) -> Forecaster:
     from forecast.forecaster import Forecaster
 
-    named = {word.partition(".")[0] for word in words()}
+    given = {word.partition(".")[0] for word in words()}
     loss, scaling = (  # of a member that is not the model chosen, unless a word says which
-        settings[group] if group in named else usual(group, model, settings[group]) for group in USUAL
+        settings[group] if group in given or name == chosen("model") else usual(group, name, settings[group])
+        for group in USUAL
     )
     return Forecaster(
         model,
