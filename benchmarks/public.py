@@ -7,7 +7,8 @@ and forecasts that horizon once; nothing else is looked at. Printed: MASE by dat
 and the ratio of each network to its bar: seasonal naive with the season of the calendar on weather and sales, naive on
 stocks and exchange rates. The season of 365 days is that of the bar alone: the networks keep their default. Seconds
 are those of a fit. Where a network refuses a data set, the reason is printed. --models all takes every network of
-conf/model; --autoets adds AutoETS, where statsforecast is installed.
+conf/model; --autoets adds AutoETS, where statsforecast is found. It asks for an older pandas than ours and runs with
+ours, so it goes into a folder of its own: pip install --target APART statsforecast, then PYTHONPATH=APART in front.
 """
 
 from __future__ import annotations
