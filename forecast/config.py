@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import math
 import re
 from collections.abc import Iterable
 from functools import partial
@@ -32,7 +33,7 @@ KINDS: dict[str, tuple[Any, str]] = {  # of options, by how their class annotate
     "bool": (bool, "true or false"),
     "int": (Integral, "a whole number"),
     "int | None": (Integral | None, "a whole number or null"),
-    "float": (Real, "a number"),
+    "float": (Real, "a finite number"),
     "Sequence[int]": (list | tuple, "a list of whole numbers"),
 }
 Setting = str | dict[str, Any] | partial[Any] | type
@@ -72,14 +73,15 @@ def read(group: str, name: str) -> dict[str, Any]:
 
 
 def name_of(group: str, setting: Setting) -> str:
-    """Return the name of the file nearest to a setting, or that of its class where no file has it."""
+    """Return the name of the file nearest to a setting that has all of its options, or else the name of its class."""
     if isinstance(setting, str):
         return setting
     own = settings(group, setting)
-    alike = {name: file for name in names(group) if (file := read(group, name))[TARGET] == own[TARGET]}
+    files = {name: read(group, name) for name in names(group)}
+    alike = {name: file for name, file in files.items() if file[TARGET] == own[TARGET] and file.keys() <= own.keys()}
 
     def agreeing(name: str) -> int:
-        return sum(option in own and own[option] == value for option, value in alike[name].items())
+        return sum(own[option] == value for option, value in alike[name].items())
 
     return max(alike, key=agreeing, default=str(own[TARGET]).rpartition(".")[2])
 
@@ -168,7 +170,8 @@ def _refuse_other_kinds(target: type, options: dict[str, Any], annotations: dict
     """Refuse what is no number, whole number, or true or false, for an option of ours that is one."""
     for name, value in options.items():
         kinds, words = KINDS.get(str(annotations.get(name)), (object, ""))
-        if not isinstance(value, kinds) or (words and kinds is not bool and isinstance(value, bool)):
+        wrong = words and kinds is not bool and isinstance(value, bool)
+        if wrong or not isinstance(value, kinds) or (kinds is Real and not math.isfinite(value)):
             raise ConfigError(f"{target.__name__}: {name} is {words}, got {value!r}.")
 
 

@@ -27,7 +27,7 @@ from forecast.combination import best_weights, combination, given_weights, sprea
 from forecast.data.columns import Columns
 from forecast.data.encoding import Encoding
 from forecast.data.panel import Panel
-from forecast.data.splits import Split, split_ends
+from forecast.data.splits import Split, refuse_short, split_ends
 from forecast.data.windows import observed_around
 from forecast.documents import yaml_of
 from forecast.errors import ArtifactError, ConfigError, DataError
@@ -191,6 +191,8 @@ class Ensemble(Predictor):
         if not warm_start:
             for number, member in enumerate(members):  # the last one may refuse what the first took hours to learn
                 with naming(number, member):
+                    if not isinstance(frame, Panel):  # a part of a longer span may be shorter than the context
+                        refuse_short(panel, horizon=member.horizon, context_length=member.context_length)
                     member.check(panel)
         if given is not None:
             weights = given

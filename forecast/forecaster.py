@@ -215,10 +215,15 @@ class Forecaster(TrainedNetwork):
             If a parameter, or a value of the table with it, cannot be used.
         """
         trial = clone(self)
-        trial._checked()
+        training = trial._checked()
         trial._settle(panel)
+        if training.validation:
+            trial._held_back(panel, training)
+        accelerator_of(trial.accelerator)
         trial.encoding_ = Encoding.fit(panel)
         trial._settle_model(trial._windows(panel, device=torch.device("cpu")), panel, panel, None)
+        with trial.model_.frozen(training.freeze):
+            build("optimizer", training.optimizer, list(trial.model_.parameters()), lr=1.0)
 
     def _tell_of_unsaveable(self, columns: Columns) -> None:
         """Say before training, not after it, that what is trained can be used but not saved."""
@@ -424,6 +429,8 @@ class Forecaster(TrainedNetwork):
         if start is not None:
             self.model_.take_over(start.model)
         self.model_.scaler.check(panel)
+        if start is not None and not start.update:
+            self.model_.refuse_strangers(self.encoding_.numbers_of(span.ids), span.ids.to_numpy())
         if start is None or start.update:
             self.model_.scaler.fit(span, self.encoding_.numbers_of(span.ids))
 

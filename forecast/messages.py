@@ -48,14 +48,21 @@ def message(job: str, error: Exception) -> str:
 
 def _of_name(job: str, text: str) -> str | None:
     """Return the message for a name that there is none of."""
-    group = re.search(r"Could not (?:find|load) '(\w+)/([^']*)'", text)
-    if group:
-        return unknown_name(group[1], group[2], names(group[1]))
+    choice = re.search(r"Could not (?:find|load) '(\w+)/([^']*)'", text)
+    if choice:
+        return unknown_name(choice[1], choice[2], names(choice[1]))
     key = re.search(r"Could not override '([^']*)'|Key '([^']*)' (?:is )?not in", text)
     if key:
-        every = _keys(job)
-        nearest = get_close_matches(key[1] or key[2], every, n=5, cutoff=0.4) or every
-        return f"{unknown_name('setting', key[1] or key[2], nearest)} All of them: forecast {job} --help."
+        name, every, groups = key[1] or key[2], _keys(job), _groups(job)
+        group = name.partition(".")[0]
+        if group in groups and "." in name:
+            every = [other for other in every if other.startswith(f"{group}.")]
+            if not every:
+                return (
+                    f"{group}={groups[group]} has no settings, got {name!r}. Leave it out, or choose another {group}."
+                )
+        nearest = get_close_matches(name, every, n=5, cutoff=0.4) or every
+        return f"{unknown_name('setting', name, nearest)} All of them: forecast {job} --help."
     return None
 
 
@@ -71,16 +78,23 @@ def _of_value(text: str) -> str | None:
 
 def _keys(job: str) -> list[str]:
     """Return every setting of a job, dotted, with the groups that the command line chooses."""
+    return _walk(_composed(job, [f"{group}={name}" for group, name in _groups(job).items()]), "")
+
+
+def _groups(job: str) -> dict[str, str]:
+    """Return what is chosen of each group that a job has: by the command line, or by default."""
+    choices = _composed(job, [], return_hydra_config=True).hydra.runtime.choices
+    groups = {str(group): str(name) for group, name in choices.items() if (conf_folder() / str(group)).is_dir()}
+    for group, _, name in (word.partition("=") for word in sys.argv):
+        if group in groups and name in names(group):
+            groups[group] = name
+    return {group: name for group, name in groups.items() if name in names(group)}
+
+
+def _composed(job: str, words: list[str], **options: bool) -> DictConfig:
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-        groups = {str(name) for name in compose(job, return_hydra_config=True).hydra.runtime.choices}
-        chosen = [word for word in sys.argv if word.partition("=")[0] in groups and _is_choice(word)]
-        return _walk(compose(job, chosen), "")
-
-
-def _is_choice(word: str) -> bool:
-    group, _, name = word.partition("=")
-    return (conf_folder() / group).is_dir() and name in names(group)
+        return compose(job, words, **options)
 
 
 def _walk(node: DictConfig, prefix: str) -> list[str]:

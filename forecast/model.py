@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from forecast.batch import Affine, Inputs, Outcome, sliding
-from forecast.errors import ConfigError, unknown_name
+from forecast.errors import ConfigError, named, unknown_name
 from forecast.losses import Loss, uniforms
 from forecast.networks.attention import weights_of
 from forecast.networks.channels import ByChannel
 from forecast.networks.network import Network
-from forecast.scaling import Scaler
+from forecast.scaling import Scaler, SeriesScaler
 
 ROWS = 2**13  # paths that are drawn in one go: bounds memory
 
@@ -66,6 +67,16 @@ class Model(nn.Module):
             had, rows = known[name], len(self.state_dict()[name])
             known[name] = torch.cat([had, had[:1].expand(rows - len(had), *had.shape[1:])])
         self.load_state_dict(known)
+
+    def refuse_strangers(self, numbers: np.ndarray, ids: np.ndarray) -> None:
+        """Refuse to train forks on series without statistics, numbered 0 of (n,): such go by their whole window."""
+        strangers = np.flatnonzero(numbers == 0)
+        if len(strangers) and getattr(self.network, "forking", False) and isinstance(self.scaler, SeriesScaler):
+            raise ConfigError(
+                f"model.forking=true forecasts from every step of the context, and nothing is known of series "
+                f"{named(ids[strangers[0]])} to scale these by but what comes after ({len(strangers)} such series). "
+                "Fit with update_statistics=True, or anew."
+            )
 
     @contextmanager
     def frozen(self, parts: Sequence[str]) -> Iterator[None]:

@@ -55,6 +55,8 @@ class Scaler(nn.Module):
         """What takes positive values only, where something does."""
         return f"the {self.transform} transform"
 
+    otherwise = "Choose another scaling, such as scaling=last."
+
     @property
     def looks_ahead(self) -> bool:
         """Whether a step of the context is scaled by later ones: then no step but the last is an origin."""
@@ -95,11 +97,12 @@ class Scaler(nn.Module):
             return
         step, channel = np.argwhere(panel.target <= 0)[0]
         series = int(np.searchsorted(panel.offsets, step, side="right")) - 1
-        name, within = panel.ids[series], step - panel.offsets[series]
+        within = step - panel.offsets[series : series + 1]
+        time = panel.stamp_column(panel.stamps(np.array([series]), within)).iloc[0]
         raise DataError(
-            f"series {named(name)} has {panel.target[step, channel]:g} in step {within} of column "
-            f"{panel.columns.targets[channel]!r}; {self.positive} takes positive values only. "
-            "Choose another scaling, such as scaling=last."
+            f"series {named(panel.ids[series])} has {panel.target[step, channel]:g} in step {within[0]} of column "
+            f"{panel.columns.targets[channel]!r}, at {time}; {self.positive} takes positive values only. "
+            f"{self.otherwise}"
         )
 
     def forward(self, inputs: Inputs) -> tuple[Inputs, Affine]:
@@ -286,6 +289,7 @@ class SmoothingScaler(Scaler):
 
     looks_ahead = True
     positive = "scaling=smoothing, which multiplies a level by a season,"
+    otherwise = "Choose another scaling, such as scaling=last; model=esrnn is dilated without it."
 
     def __init__(self) -> None:
         super().__init__(transform="log")

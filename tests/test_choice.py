@@ -71,10 +71,10 @@ def test_a_run_saves_and_shows_the_network_that_it_scored(
     assert forecast("train", "model=auto", "data=sales", *words, f"hydra.run.dir={tmp_path / 'run'}") == 0
     saved = yaml.safe_load((tmp_path / "run" / "model" / "forecaster.yaml").read_text(encoding="utf-8"))
     assert saved["parameters"]["model"] == read("model", "gru")
-    assert "; gru, which model=auto takes, horizon" in capsys.readouterr().out
+    assert "; gru (model=auto), horizon" in capsys.readouterr().out
     scores = pd.read_csv(tmp_path / "run" / "metrics.csv")
     assert "gru" in scores["model"].tolist() and "auto" not in scores["model"].tolist()
-    assert json.loads((tmp_path / "run" / "card.json").read_text())["model"] == "gru, which model=auto takes"
+    assert json.loads((tmp_path / "run" / "card.json").read_text(encoding="utf-8"))["model"] == "gru (model=auto)"
 
 
 def test_every_fold_of_a_backtest_has_the_network_of_the_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import yaml
 from batches import WIDE, made_batch
 
 from forecast.batch import Sizes
-from forecast.config import AUTO, PACKAGES, TARGET, build, conf_folder, names, read, settings, usual
+from forecast.config import AUTO, PACKAGES, TARGET, build, conf_folder, name_of, names, read, settings, usual
 from forecast.errors import ConfigError
 from forecast.losses import LEVELS, PointLoss, Quantile
 from forecast.model import Model
@@ -82,6 +82,20 @@ def test_names_are_the_files_of_the_folder(group: str) -> None:
 def test_an_unknown_name_lists_those_there_are(name: object) -> None:
     with pytest.raises(ConfigError, match=r"there is no model .*Choose one of: .*lstm"):
         read("model", name)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("setting", "name"),
+    [
+        ("lstm", "lstm"),
+        (read("model", "bigru"), "bigru"),
+        ({**read("model", "gru"), "hidden_size": 4, "layers": 3}, "gru"),
+        ({**read("model", "gru"), "cell": "lstm"}, "lstm"),
+        (partial(Recurrent, cell="gru"), "Recurrent"),
+    ],
+)
+def test_a_setting_goes_by_the_nearest_file_that_has_its_options(setting: Any, name: str) -> None:
+    assert name_of("model", setting) == name
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def test_layers_that_leap_over_the_context_are_left_out_and_told_of(caplog: pyte
     assert "of layers that go 1, 2, 31 steps back, those within the context of 4 are built: 1, 2." in caplog.text
 
 
-@pytest.mark.parametrize("dilations", [[], [0, 2], [1, 2.5]])
+@pytest.mark.parametrize("dilations", [[], [0, 2], [1, 2.5], [True, 2]])
 def test_dilations_that_make_no_sense_are_refused(dilations: list[int]) -> None:
     with pytest.raises(ValueError, match="dilations are one or more whole numbers of 1 or more, got"):
         Dilated(SIZES, dilations=dilations)

@@ -30,7 +30,7 @@ from forecast import Columns, Forecaster, Panel, Training
 from forecast.batch import Inputs, Sizes
 from forecast.combination import best_weights, mean, median, spread_of
 from forecast.ensemble import Ensemble, load
-from forecast.errors import ArtifactError, ConfigError, DataError, TrainingError
+from forecast.errors import ArtifactError, ConfigError, DataError, ForecastError, TrainingError
 from forecast.saved import artifact
 
 HORIZON, ROWS = 3, 60
@@ -343,6 +343,25 @@ def test_what_a_member_refuses_is_refused_before_any_is_trained(tmp_path: Path) 
         DataError, match=r"^member 1 \(lstm, seed 4\): .*scaling=smoothing.* takes positive values only"
     ):
         ensemble.fit(frame, folder=tmp_path)
+    assert not list(tmp_path.rglob("*"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"training": Training(steps=5, freeze=("hed",))}, "no part of the network to freeze 'hed'"),
+        ({"training": Training(steps=5, validation=50)}, "training.validation=50 holds back"),
+        ({"training": Training(steps=5, optimizer={"_target_": "torch.optim.Adamm"})}, "Adamm"),
+        ({"accelerator": "gpuu"}, "there is no accelerator 'gpuu'"),
+        ({"context_length": 500}, "context_length=500 is longer than every series"),
+    ],
+)
+def test_settings_of_a_later_member_are_refused_before_any_is_trained(
+    settings: dict[str, Any], told: str, tmp_path: Path
+) -> None:
+    ensemble = Ensemble([_member(), _member("segrnn", seed=4, **settings)])
+    with pytest.raises(ForecastError, match=told):
+        ensemble.fit(made_frame(), folder=tmp_path)
     assert not list(tmp_path.rglob("*"))
 
 

@@ -119,6 +119,14 @@ def test_members_may_be_the_same_model_with_other_settings(capsys: pytest.Captur
     assert "ensemble of gru, gru layers=2 bypass=False, deepar layers=1" in " ".join(capsys.readouterr().out.split())
 
 
+def test_a_member_has_its_own_loss_and_scaling_beside_a_model_that_brings_others() -> None:
+    words = ("model=deepar", "ensemble.members=[deepar,linear]", *TINY[:-1], *FAST, "training.steps=1")
+    assert forecast("train", *words) == 0
+    ensemble = load("run/model")
+    assert isinstance(ensemble, Ensemble)
+    assert [type(member.model_.loss).__name__ for member in ensemble.members_] == ["StudentT", "Quantile"]
+
+
 def test_one_member_is_no_ensemble() -> None:
     assert forecast("train", *TINY, "ensemble.members=[gru]", *FAST) == 0
     assert list(pd.read_csv("run/metrics.csv")["model"]) == ["gru", "naive"]

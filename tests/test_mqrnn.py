@@ -95,6 +95,18 @@ def test_training_averages_over_every_origin_and_validation_takes_the_last(
     torch.testing.assert_close(model.eval().training_loss(inputs, outcome), losses[-1] / counts[-1])
 
 
+def test_forks_do_not_go_on_to_series_that_nothing_is_known_of() -> None:
+    """Such a series is scaled by its whole window, also by what comes after a fork."""
+    forecaster = Forecaster(
+        {**read("model", "mqrnn"), "forking": True}, horizon=3, scaling="series", progress=False,
+        training=Training(steps=2, batch_size=4),
+    ).fit(made_frame())  # fmt: skip
+    new = made_frame(series=1).assign(unique_id="new")
+    with pytest.raises(ConfigError, match=r"nothing is known of series 'new' .*update_statistics=True"):
+        forecaster.fit(new, warm_start=True)
+    forecaster.fit(new, warm_start=True, update_statistics=True)
+
+
 @pytest.mark.parametrize("scaling", ["last", "window", "mean_abs", "log", "box_cox", "smoothing"])
 def test_forking_is_refused_where_the_scaling_looks_ahead(scaling: str) -> None:
     with pytest.raises(ConfigError, match=r"Choose scaling=series or none, or model\.forking=false"):

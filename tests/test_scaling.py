@@ -188,7 +188,9 @@ def test_log_and_box_cox_refuse_what_is_not_positive(name: str, value: float) ->
     broken = frame.copy()
     broken.loc[50, "y"] = value
     forecaster = _forecaster(name)
-    with pytest.raises(DataError, match=rf"series 's1' has {value:g} in step 10 of column 'y';.*positive"):
+    with pytest.raises(
+        DataError, match=rf"series 's1' has {value:g} in step 10 of column 'y', at 2024-01-11 00:00:00; .*positive"
+    ):
         forecaster.fit(broken)
     with pytest.raises(DataError, match="series 's1'"):
         forecaster.fit(frame).predict(broken)

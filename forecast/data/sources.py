@@ -381,7 +381,9 @@ def _parsed_apart(column: pd.Series) -> pd.Series:
         warnings.simplefilter("ignore")  # that the first cell has no form that pandas knows: it is refused below
         try:
             alike = pd.to_datetime(column, errors="coerce")  # in the form of the first cell
-        except ValueError:  # in several zones, in a form of which pandas takes one
+        except ValueError as error:  # in several zones, in a form of which pandas takes one
+            if pd.to_datetime(column, errors="coerce", utc=True).notna().all():
+                raise DataError(_several_offsets(column)) from error
             return iso
     return alike if alike.isna().sum() < iso.isna().sum() else iso
 

@@ -25,6 +25,7 @@ FILES = {  # of a run, with what a person finds in them
     "figures/forecast.png": "the plot to open",
     "figures/folds.png": "the plot to open",
     "figures/error_by_fold.png": "the error of each fold",
+    "figures/attention.png": "what each step ahead looks at",
     "report.html": "tables and figures on one page",
     "forecast.csv": "the forecast",
     "backtest.csv": "every forecast beside the truth",

@@ -11,7 +11,8 @@ import pandas as pd
 from hydra.core.hydra_config import HydraConfig
 
 from forecast.choice import first_choice, is_auto
-from forecast.config import AUTO, USUAL, Setting, name_of, read, usual
+from forecast.config import AUTO, TARGET, USUAL, Setting, name_of, read, usual
+from forecast.config import settings as settings_of
 from forecast.data.columns import Columns
 from forecast.data.panel import Panel
 from forecast.errors import ConfigError, DataError, named
@@ -63,10 +64,10 @@ class Learner:
 
     def settled(self, panel: Panel) -> Learner:
         """Return the same with what model=auto takes for a panel, so that every fit has it, under its own name."""
-        left_open = [network.model for network in networks_of(self.make()) if is_auto(network.model)]
-        if not left_open:
+        left_open = next((network.model for network in networks_of(self.make()) if is_auto(network.model)), None)
+        if left_open is None:
             return self
-        took = str(first_choice(left_open[0], panel))
+        took = str(first_choice(left_open, panel))  # of one: no other member stands beside auto
 
         def make() -> Predictor:
             new = self.make()
@@ -74,9 +75,8 @@ class Learner:
                 network.model = took if is_auto(network.model) else network.model
             return new
 
-        if self.name != AUTO:  # an ensemble
-            return replace(self, make=make)
-        return replace(self, name=took, about=f"{took}, which model=auto takes", make=make)
+        about = self.about.replace(AUTO, f"{took} (model=auto)", 1)
+        return replace(self, name=took if self.name == AUTO else self.name, about=about, make=make)
 
     def refuse_seen(self, panel: Panel, ends: np.ndarray) -> None:
         """Refuse held-back windows after `ends` (n,) that the saved run has been trained on.
@@ -167,6 +167,8 @@ def learned(fitted: Predictor) -> dict[str, Any]:
     facts = {
         "horizon": fitted.horizon_,
         "device": str(networks[0].device),
+        "loss": _distinct("loss", [network.loss for network in networks_of(fitted)]),
+        "scaling": _distinct("scaling", [network.scaling for network in networks_of(fitted)]),
         "context length": fitted.context_length_,
         "seasonality": fitted.seasonality_,
         "parameters": sum(weights.numel() for network in networks for weights in network.model_.parameters()),
@@ -177,6 +179,10 @@ def learned(fitted: Predictor) -> dict[str, Any]:
     return facts
 
 
+def _distinct(group: str, settings: list[Setting | None]) -> str:
+    return ", ".join(dict.fromkeys(name_of(group, setting or USUAL[group]) for setting in settings))
+
+
 def told_history(fitted: Predictor) -> pd.DataFrame:
     """Return the steps of a training, and of an ensemble the names of members, and of losses where they differ."""
     from forecast.members import label
@@ -185,7 +191,7 @@ def told_history(fitted: Predictor) -> pd.DataFrame:
     if not members:
         return history
     names = {number: label(number, member) for number, member in enumerate(members)}
-    losses = {number: name_of("loss", member.loss or "") for number, member in enumerate(members)}
+    losses = {number: name_of("loss", member.loss or USUAL["loss"]) for number, member in enumerate(members)}
     told = history.assign(member=history["member"].map(names))
     return told.assign(loss=history["member"].map(losses)) if len(set(losses.values())) > 1 else told
 
@@ -222,16 +228,21 @@ def _members(settings: dict[str, Any]) -> dict[str, tuple[str, Setting]]:
     if seeds < 1:
         raise ConfigError(f"ensemble.seeds is a whole number of 1 or more, got {seeds}.")
     named: dict[str, tuple[str, Setting]] = {}
+    contents: list[tuple[str, dict[str, Any]]] = []
     for member in settings["ensemble"]["members"] or [own]:
         name, changes = _member(member)
         content = settings["model"] if name == own else read("model", name)  # refuses one that is not there
         told = " ".join([name, *(f"{option}={value}" for option, value in changes.items())])
-        if told in named:
+        contents.append((name, {**content, **changes}))
+        if contents[-1] in contents[:-1]:
             raise ConfigError(
-                f"ensemble.members names {told!r} twice. Name it once; ensemble.seeds gives it more networks."
+                f"ensemble.members names {told!r} twice, or what it comes to. Name it once; "
+                "ensemble.seeds gives it more networks."
             )
-        named[told] = name, {**content, **changes} if changes or name == own else name
-    names = [name for name, _ in named.values()]
+        named[told] = name, contents[-1][1] if changes or name == own else name
+    names = [name for name, _ in contents]
+    if AUTO in names and len(names) > 1:
+        raise ConfigError("model=auto chooses one network, and is no member beside others. Name the networks.")
     if own not in names and any(word.startswith("model") for word in words()):
         raise ConfigError(
             f"model={own} is not among ensemble.members={names}, so its settings would count for nothing. "
@@ -246,6 +257,8 @@ def _member(member: object) -> tuple[str, dict[str, Any]]:
         return member, {}
     if isinstance(member, dict) and len(member) == 1 and isinstance(next(iter(member.values())), dict):
         name, changes = next(iter(member.items()))
+        if TARGET in changes:
+            raise ConfigError(f"a member of ensemble.members changes settings of its model, not its {TARGET}.")
         return str(name), changes
     raise ConfigError(
         "ensemble.members lists names of models, each alone or with changes to its settings, such as "
@@ -256,11 +269,7 @@ def _member(member: object) -> tuple[str, dict[str, Any]]:
 def _network(settings: dict[str, Any], name: str, model: Setting, columns: Columns, *, seed: int) -> Forecaster:
     from forecast.forecaster import Forecaster
 
-    given = {word.partition(".")[0] for word in words()}
-    loss, scaling = (  # of a member that is not the model chosen, unless a word says which
-        settings[group] if group in given or name == chosen("model") else usual(group, name, settings[group])
-        for group in USUAL
-    )
+    loss, scaling = (_partner(settings, group, name) for group in USUAL)
     return Forecaster(
         model,
         horizon=settings["horizon"],
@@ -275,3 +284,12 @@ def _network(settings: dict[str, Any], name: str, model: Setting, columns: Colum
         seed=seed,
         progress=settings["progress"],
     )
+
+
+def _partner(settings: dict[str, Any], group: str, name: str) -> Setting:
+    """Return the loss or scaling of a network: its usual one, unless a word or an experiment says which."""
+    own, given = chosen("model"), {word.partition(".")[0] for word in words()}
+    if name == own or group in given:
+        return settings[group]
+    is_usual = settings[group] == settings_of(group, usual(group, own))
+    return usual(group, name, None if is_usual else settings[group])

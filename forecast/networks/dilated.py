@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from functools import cache
+from numbers import Integral
 from typing import Unpack
 
 from torch import Tensor, nn
@@ -62,7 +63,8 @@ class Dilated(Network):
         **shared: Unpack[Shared],
     ) -> None:
         super().__init__(sizes, **shared)
-        if not dilations or not all(isinstance(dilation, int) and dilation > 0 for dilation in dilations):
+        whole = [isinstance(step, Integral) and not isinstance(step, bool) and step > 0 for step in dilations]
+        if not dilations or not all(whole):
             raise ValueError(f"dilations are one or more whole numbers of 1 or more, got {list(dilations)}.")
         within = [dilation for dilation in dilations if dilation < sizes.context_length] or [1]
         if within != list(dilations):

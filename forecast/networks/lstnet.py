@@ -96,8 +96,7 @@ class LSTNet(Network):
 def _tell_no_skip(season: int, context_length: int) -> None:
     log.warning(
         "lstnet leaves out the part that skips a season: the season has %d steps and the context %d. "
-        "With context_length=%d or more it is there, from two seasons on it has something to skip.",
+        "It takes a context of two seasons or more to be of use.",
         season,
         context_length,
-        season,
     )

@@ -37,7 +37,8 @@ def attention_figure(weights: pd.DataFrame, *, columns: Columns) -> Figure:
             axis.set_title(style.shortened(str(name), length=90))
         axes[-1].set_xlabel("step of the context, counted from the cutoff (0 is the last known)")
         equal = f"equal weights would be {1 / weights[BACK].nunique():.3g}"
-        note = f"mean over {count:,} series; {equal}" if count > 1 else equal
+        one = style.shortened(str(weights[columns.id].iloc[0]), length=40)
+        note = f"mean over {count:,} series; {equal}" if count > 1 else f"{one}; {equal}"
         figure.suptitle(note, fontsize=9.5, fontweight="normal", x=0.01, ha="left")
     return figure
 
@@ -64,7 +65,7 @@ def _draw(figure: Figure, axis: Axes, table: pd.DataFrame) -> None:
     axis.margins(0)
     axis.set_ylabel("step of the horizon")
     apart = -(-len(table) // 8)
-    axis.set_yticks(sorted({1, *range(apart, len(table) + 1, apart)}))
+    axis.set_yticks(range(1, len(table) + 1, apart))
     bar = figure.colorbar(image, ax=axis, pad=0.01, aspect=18, format=FuncFormatter(lambda value, _: f"{value:.3g}"))
     bar.set_label("weight")
     bar.outline.set_visible(False)

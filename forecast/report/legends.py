@@ -18,6 +18,7 @@ from forecast.report import style
 
 _LENGTH = 48  # letters
 _COLUMNS = 5
+_ROOM = 0.9  # of the width of a figure: the rest is that of the labels beside an axis
 
 
 def entries(axes: Iterable[Axes], *, first: Sequence[str] = ()) -> dict[str, Any]:
@@ -62,7 +63,7 @@ def fit_legend(figure: Figure, owner: Figure | Axes, held: Mapping[str, Any], **
             title_fontproperties={"size": 9.5},
             **place,
         )
-        if count == 1 or legend.get_window_extent().width <= figure.bbox.width:
+        if count == 1 or legend.get_window_extent().width <= _ROOM * figure.bbox.width:
             break
         legend.remove()
     return legend
