@@ -87,13 +87,13 @@ def leftovers(path: Path, end: str) -> list[Path]:
     except OSError:
         return []
     found = [path.with_name(name) for name in names if name.startswith(f".{path.name}.") and name.endswith(end)]
-    return sorted(found, key=_changed)
+    return sorted(found, key=changed)
 
 
 def remove_stale(path: Path) -> None:
     """Remove what killed processes were writing in the place of a file."""
     for left in leftovers(path, PART):
-        if time.time() - _changed(left) > STALE:
+        if time.time() - changed(left) > STALE:
             with suppress(OSError):  # another process may be removing it too
                 left.unlink()
 
@@ -150,8 +150,9 @@ def write_error(path: str | Path, error: OSError) -> WriteError:
     return told
 
 
-def _changed(path: Path) -> float:
+def changed(path: Path) -> float:
+    """Return when a file or folder changed last, in seconds; now where it is gone meanwhile."""
     try:
         return path.lstat().st_mtime
     except OSError:
-        return time.time()  # gone meanwhile
+        return time.time()

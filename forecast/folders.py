@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from forecast.documents import LARGEST_JSON, LARGEST_YAML, json_of
 from forecast.errors import AbsentError, ArtifactError
-from forecast.files import OLD, PART, STALE, beside, leftovers, read_regular, settle, writing
+from forecast.files import OLD, PART, STALE, beside, changed, leftovers, read_regular, settle, writing
 
 log = logging.getLogger("forecast")
 Read = TypeVar("Read")
@@ -43,7 +43,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         for left in leftovers(path, PART):
-            if time.time() - left.lstat().st_mtime > STALE:  # of a process that was killed
+            if time.time() - changed(left) > STALE:  # of a process that was killed
                 shutil.rmtree(left, ignore_errors=True)
         try:
             part.mkdir()
@@ -69,7 +69,10 @@ def _move_in(part: Path, path: Path) -> Path:
             part.rename(path)
             return old
         except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.EACCES) or not path.exists():
+            # Windows calls it no access; a folder that was there may be moved on by now.
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) and not (
+                error.errno == errno.EACCES and path.exists()
+            ):
                 if moved and not path.exists():
                     old.rename(path)
                 raise
@@ -126,6 +129,17 @@ def refuse_to_replace(path: Path, settings: str, own: str, *, kind: str) -> None
             f"{str(path)!r} is a symbolic link, and saving replaces the whole folder. Give the folder itself: "
             f"{str(path.resolve())!r}."
         )
+    for _ in range(TRIES):
+        was = _identity(path)
+        try:
+            return _refuse_strangers(path, settings, own, kind=kind)
+        except (ArtifactError, FileNotFoundError):
+            if _identity(path) == was:  # else another process saves there, and has moved it meanwhile
+                raise
+    raise ArtifactError(f"{str(path)!r} is written again and again. Save there when that has ended.")
+
+
+def _refuse_strangers(path: Path, settings: str, own: str, *, kind: str) -> None:
     if path.exists() and not (path / settings).is_file():
         raise ArtifactError(f"{str(path)!r} exists and is no saved {kind}. Choose another folder.")
     names = (file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_symlink() or not file.is_dir())
