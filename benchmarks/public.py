@@ -81,9 +81,11 @@ def main() -> None:
         began = time.monotonic()
         tables[name] = table(SETS[name], pd.read_parquet(folder() / f"{SETS[name].file or name}.parquet"), arguments)
         print(f"{name} ({time.monotonic() - began:.0f} s)\n{tables[name].round(3).to_string()}\n", flush=True)
-    ratios = pd.DataFrame({name: ratio(own, SETS[name].bar) for name, own in tables.items()}).T
+    ratios = pd.DataFrame({name: ratio(own, SETS[name].bar) for name, own in tables.items()})
+    ratios["all"] = np.exp(np.log(ratios).mean(axis=1, skipna=False))
     print(f"MASE relative to the bar, mean over {arguments.seeds} seeds (below 1: the network is better)")
-    print(ratios.round(3).to_string())
+    print("all: the geometric mean over the sets, of networks that refuse none")
+    print(ratios.sort_values("all").round(3).to_string())
 
 
 def table(data: Set, frame: pd.DataFrame, arguments: argparse.Namespace) -> pd.DataFrame:
