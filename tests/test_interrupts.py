@@ -225,7 +225,11 @@ def test_an_interrupted_ensemble_is_not_fitted_and_goes_on(tmp_path: Path) -> No
 @needs_signals
 @pytest.mark.parametrize(
     ("number", "code", "fit", "step"),
-    [(signal.SIGINT, 130, 0, "14 of 24"), (signal.SIGTERM, 143, 0, "14 of 24"), (signal.SIGINT, 130, 1, "24 of 24")],
+    [
+        (signal.SIGINT, 130, 0, "14 of 24"),
+        pytest.param(signal.SIGTERM, 143, 0, "14 of 24", marks=pytest.mark.slow),
+        pytest.param(signal.SIGINT, 130, 1, "24 of 24", marks=pytest.mark.slow),
+    ],
 )
 def test_an_interrupted_run_saves_a_model_and_says_how_to_go_on(
     number: int, code: int, fit: int, step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,

@@ -174,6 +174,7 @@ def test_a_finished_backtest_may_be_resumed_and_stays_what_it_is(monkeypatch: py
     assert Path("run/backtest.csv").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_sweep_of_backtests_ends_in_one_table(capsys: pytest.CaptureFixture[str]) -> None:
     words = [word for word in WORDS[1:] if "run.dir" not in word and "hidden" not in word]
     words += ["backtest.baselines=[naive,drift]", "model=linear,rnn", "hydra.sweep.dir=sweep"]
