@@ -18,6 +18,7 @@ from forecast.errors import ConfigError, unknown_name
 
 TARGET = "_target_"
 AUTO = "auto"  # the model that is chosen once there is a table
+GROUPS = ("model", "loss", "scaling")  # what a forecaster is made of
 CHOICES = "defaults"  # Hydra's word for what a file takes from other groups
 USUAL = {"loss": "quantile", "scaling": "last"}
 PACKAGES = {  # what a setting of each group may name, whatever a file says

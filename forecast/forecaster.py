@@ -18,7 +18,7 @@ from torch import nn
 
 from forecast.batch import LONGEST, Sizes
 from forecast.choice import first_choice, is_auto
-from forecast.config import USUAL, Setting, build, name_of, settings, usual
+from forecast.config import GROUPS, USUAL, Setting, build, name_of, settings, usual
 from forecast.data.columns import Columns
 from forecast.data.encoding import Encoding
 from forecast.data.panel import Panel
@@ -28,7 +28,7 @@ from forecast.errors import ArtifactError, ConfigError, DataError, TrainingError
 from forecast.memory import within_memory
 from forecast.model import Model
 from forecast.networks.channels import ByChannel
-from forecast.parameters import GROUPS, about, accelerator_of, plain_parameters
+from forecast.parameters import about, accelerator_of, plain_parameters
 from forecast.predictor import Table
 from forecast.releases import refuse_known_bad
 from forecast.saved import artifact

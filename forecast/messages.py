@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import OverrideParseException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from forecast.config import TARGET, conf_folder, names
 from forecast.errors import ForecastError, unknown_name
@@ -53,14 +53,13 @@ def _of_name(job: str, text: str) -> str | None:
         return unknown_name(choice[1], choice[2], names(choice[1]))
     key = re.search(r"Could not override '([^']*)'|Key '([^']*)' (?:is )?not in", text)
     if key:
-        name, every, groups = key[1] or key[2], _keys(job), _groups(job)
+        name, (every, choices) = key[1] or key[2], _settings(job)
         group = name.partition(".")[0]
-        if group in groups and "." in name:
+        if group in choices and "." in name and choices[group] in names(group):
             every = [other for other in every if other.startswith(f"{group}.")]
             if not every:
-                return (
-                    f"{group}={groups[group]} has no settings, got {name!r}. Leave it out, or choose another {group}."
-                )
+                told = f"{group}={choices[group]} has no settings, got {name!r}."
+                return f"{told} Leave it out, or choose another {group}."
         nearest = get_close_matches(name, every, n=5, cutoff=0.4) or every
         return f"{unknown_name('setting', name, nearest)} All of them: forecast {job} --help."
     return None
@@ -76,25 +75,25 @@ def _of_value(text: str) -> str | None:
     return value and f"{value[3]} is of kind {value[2].lower()}, got {value[1]!r}."
 
 
-def _keys(job: str) -> list[str]:
-    """Return every setting of a job, dotted, with the groups that the command line chooses."""
-    return _walk(_composed(job, [f"{group}={name}" for group, name in _groups(job).items()]), "")
+def _settings(job: str) -> tuple[list[str], dict[str, str]]:
+    """Return every setting of a job, dotted, and what is chosen of each group, as the command line chooses."""
+    groups = _composed(job, []).hydra.runtime.choices
+    config = _composed(job, [word for word in sys.argv if word.partition("=")[0] in groups and _is_choice(word)])
+    choices = dict(config.hydra.runtime.choices)
+    with open_dict(config):
+        del config["hydra"]
+    return _walk(config, ""), choices
 
 
-def _groups(job: str) -> dict[str, str]:
-    """Return what is chosen of each group that a job has: by the command line, or by default."""
-    choices = _composed(job, [], return_hydra_config=True).hydra.runtime.choices
-    groups = {str(group): str(name) for group, name in choices.items() if (conf_folder() / str(group)).is_dir()}
-    for group, _, name in (word.partition("=") for word in sys.argv):
-        if group in groups and name in names(group):
-            groups[group] = name
-    return {group: name for group, name in groups.items() if name in names(group)}
+def _is_choice(word: str) -> bool:
+    group, _, name = word.partition("=")
+    return name in names(group)
 
 
-def _composed(job: str, words: list[str], **options: bool) -> DictConfig:
+def _composed(job: str, words: list[str]) -> DictConfig:
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-        return compose(job, words, **options)
+        return compose(job, words, return_hydra_config=True)
 
 
 def _walk(node: DictConfig, prefix: str) -> list[str]:

@@ -7,11 +7,9 @@ from typing import Any
 
 import torch
 
-from forecast.config import is_placement, read, settings
+from forecast.config import GROUPS, is_placement, read, settings
 from forecast.data.columns import Columns
 from forecast.training.settings import Training
-
-GROUPS = ("model", "loss", "scaling")
 
 
 def accelerator_of(given: str | dict[str, Any]) -> dict[str, Any]:

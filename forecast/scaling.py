@@ -39,6 +39,7 @@ class Scaler(nn.Module):
         Take a season away that is learned together with the network.
     """
 
+    otherwise = "Choose another scaling, such as scaling=last."  # where values are not positive
     exponent: Tensor
     middle: Tensor
 
@@ -54,8 +55,6 @@ class Scaler(nn.Module):
     def positive(self) -> str:
         """What takes positive values only, where something does."""
         return f"the {self.transform} transform"
-
-    otherwise = "Choose another scaling, such as scaling=last."
 
     @property
     def looks_ahead(self) -> bool:

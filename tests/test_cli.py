@@ -49,6 +49,10 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> dict:
         ("train model.hidden=3", "there is no setting 'model.hidden'. Choose one of: model.hidden_size, "),
         ("train model=segrnn model.residual=true", "there is no setting 'model.residual'. Choose one of: model.cell, "),
         ("train model=seq2seq model.forcing_till=1", "Choose one of: model.forcing_until, model.forcing, "),
+        (
+            "train experiment=m4_hourly model.residual=true",
+            "there is no setting 'model.residual'. Choose one of: model.cell, ",
+        ),
         ("train model=auto model.hidden_size=3", "model=auto has no settings, got 'model.hidden_size'. Leave it out"),
         ("train scaling=smoothing scaling.cycle=true", "scaling=smoothing has no settings, got 'scaling.cycle'."),
         ("train data.columns.targt=x", "Choose one of: data.columns.target, "),

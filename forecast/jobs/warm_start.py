@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from forecast.config import Setting, name_of, names, read
+from forecast.config import GROUPS, Setting, name_of, names, read
 from forecast.config import settings as settings_of
 from forecast.data.columns import Columns
 from forecast.data.freq import Freq
@@ -21,7 +21,6 @@ from forecast.training.settings import Training
 if TYPE_CHECKING:
     from forecast.predictor import Predictor
 
-BY_NAME = ("model", "loss", "scaling")  # groups of settings
 ORIGIN = "went on from"  # in the card of a run
 
 
@@ -116,7 +115,7 @@ def _refuse_other_settings(settings: dict[str, Any], saved: Predictor) -> None:
     """Refuse a word of the command line that says other than the saved run."""
     data, networks = settings["data"], networks_of(saved)
     fixed: dict[str, tuple[Any, list[Any]]] = {
-        **{name: (settings[name], [getattr(one, name) for one in networks]) for name in BY_NAME},
+        **{name: (settings[name], [getattr(one, name) for one in networks]) for name in GROUPS},
         "horizon": (settings["horizon"], [saved.horizon_]),
         "context_length": (settings["context_length"], [saved.context_length_]),
         "data.horizon": (data["horizon"], [saved.horizon_]),
@@ -133,7 +132,7 @@ def _refuse_other_settings(settings: dict[str, Any], saved: Predictor) -> None:
             given, were = given.get(inner), [one.get(inner) for one in were]
         different = [one for one in were if given is not None and one != given]
         if different:
-            made_for = different[0] if inner or name not in BY_NAME else _named(name, different[0])
+            made_for = different[0] if inner or name not in GROUPS else _named(name, different[0])
             raise ConfigError(
                 f"{word} cannot change in a warm start: the weights of the saved run are made for {made_for}. "
                 f"Leave {word} out, or train anew without warm_start."

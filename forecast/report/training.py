@@ -33,18 +33,16 @@ def training_figure(history: pd.DataFrame, *, unit: str = "") -> Figure:
     if "member" in history:
         parts = history.groupby("member", sort=False)
         members = {name if isinstance(name, str) else f"member {name!s}": rows for name, rows in parts}
-    kinds = (
-        {"": history}
-        if "loss" not in history
-        else {str(kind): rows for kind, rows in history.groupby("loss", sort=False)}
-    )
+    kinds = {"": history}
+    if "loss" in history:
+        kinds = {str(kind): rows for kind, rows in history.groupby("loss", sort=False)}
     rates = {name: _by_step(rows, "learning_rate") for name, rows in members.items()}
     last = 1 if any(map(len, rates.values())) else 0
-    ratios = [3.2 / len(kinds) + 0.4 * (len(kinds) - 1)] * len(kinds) + [1] * last
+    heights = [3.2 if len(kinds) == 1 else 2.2] * len(kinds) + [1] * last  # inches
     palette = _palette(members)
     with mpl.rc_context(style.STYLE):
-        figure = style.blank(height=1.2 * sum(ratios) - (0.4 if last else 0.2))
-        axes = figure.subplots(len(ratios), 1, sharex=True, squeeze=False, height_ratios=ratios)[:, 0]
+        figure = style.blank(height=sum(heights) + 0.4)
+        axes = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
         for axis in axes:
             style.tidy(axis)
         for axis, (kind, rows) in zip(axes, kinds.items(), strict=False):

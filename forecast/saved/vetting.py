@@ -11,13 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from forecast.batch import LONGEST, Sizes
-from forecast.config import PACKAGES, TARGET, is_placement
+from forecast.config import GROUPS, PACKAGES, TARGET, is_placement
 from forecast.data.columns import Columns
 from forecast.data.encoding import ROLES, Encoding
 from forecast.data.panel import Panel
 from forecast.data.windows import Windows
 from forecast.errors import ArtifactError, ForecastError
-from forecast.parameters import GROUPS
 
 # What values of other kinds and sizes than ours may end in, in torch, pandas, numpy and here.
 ODD = (
