@@ -87,11 +87,21 @@ def name_of(group: str, setting: Setting) -> str:
     return max(alike, key=agreeing, default=str(own[TARGET]).rpartition(".")[2])
 
 
-def usual(group: str, model: Setting, otherwise: Setting | None = None) -> Setting:
-    """Return the loss or scaling that goes with a model: what its file chooses, else another, or that of all."""
-    choices = _content("model", model).get(CHOICES, []) if isinstance(model, str) else []
+def usual(group: str, model: Setting, otherwise: Setting | None = None, *, loss: Setting | None = None) -> Setting:
+    """Return the loss or scaling that goes with a model: what its file chooses, else another, or that of all.
+
+    Of scalings, what the file of the loss chooses comes before that of all.
+    """
+    by_loss = None if loss is None else _choice_of("loss", loss, group)
+    return _choice_of("model", model, group) or otherwise or by_loss or USUAL[group]
+
+
+def _choice_of(own: str, setting: Setting, group: str) -> str | None:
+    """Return what the file of a setting chooses of another group."""
+    name = setting if isinstance(setting, str) else name_of(own, setting)
+    choices = _content(own, name).get(CHOICES, []) if isinstance(setting, str) or name in names(own) else []
     chosen = {word: name for choice in choices if isinstance(choice, dict) for word, name in choice.items()}
-    return chosen.get(f"override /{group}@_global_.{group}", otherwise or USUAL[group])
+    return chosen.get(f"override /{group}@_global_.{group}")
 
 
 def _content(group: str, name: str) -> dict[str, Any]:

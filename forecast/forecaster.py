@@ -18,7 +18,7 @@ from torch import nn
 
 from forecast.batch import LONGEST, Sizes
 from forecast.choice import first_choice, is_auto
-from forecast.config import GROUPS, USUAL, Setting, build, name_of, settings, usual
+from forecast.config import GROUPS, Setting, build, name_of, settings, usual
 from forecast.data.columns import Columns
 from forecast.data.encoding import Encoding
 from forecast.data.panel import Panel
@@ -67,7 +67,7 @@ class Forecaster(TrainedNetwork):
         Roles of the table's columns.
     loss, scaling : str, partial or dict
         Names of files in conf/loss and conf/scaling, classes, or what such files hold; by default those that go with
-        the model, "quantile" and "last" for most.
+        the model and the loss, "quantile" and "last" for most.
     training : Training
         Steps, batch size, learning rate and so on.
     accelerator : str or dict
@@ -344,7 +344,9 @@ class Forecaster(TrainedNetwork):
         """Return the parameters with the model chosen, and the loss and scaling that go with it if none are given."""
         parameters = self.get_params(deep=False)
         model = self.chosen_ if is_auto(self.model) else self.model
-        return {**parameters, "model": model, **{group: parameters[group] or usual(group, model) for group in USUAL}}
+        loss = parameters["loss"] or usual("loss", model)
+        scaling = parameters["scaling"] or usual("scaling", model, loss=loss)
+        return {**parameters, "model": model, "loss": loss, "scaling": scaling}
 
     def _start(self, update: bool) -> Start:
         """Return what a warm start goes on from, apart from what training will change."""
@@ -429,6 +431,7 @@ class Forecaster(TrainedNetwork):
         if start is not None:
             self.model_.take_over(start.model)
         self.model_.scaler.check(panel)
+        self.model_.loss.check(panel)
         if start is not None and not start.update:
             self.model_.refuse_strangers(self.encoding_.numbers_of(span.ids), span.ids.to_numpy())
         if start is None or start.update:

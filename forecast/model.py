@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from forecast.batch import Affine, Inputs, Outcome, sliding
 from forecast.errors import ConfigError, named, unknown_name
-from forecast.losses import Loss, uniforms
+from forecast.losses.loss import Loss, uniforms
 from forecast.networks.attention import weights_of
 from forecast.networks.channels import ByChannel
 from forecast.networks.network import Network
@@ -40,6 +40,11 @@ class Model(nn.Module):
         self.network, self.scaler, self.loss = network, scaler, loss
         if isinstance(network, Network | ByChannel):
             network.refuse(loss)
+        if loss.from_zero and not scaler.keeps_zero:
+            raise ConfigError(
+                f"the loss {type(loss).__name__} tells multiples of a scale, which keep zero where it is, and "
+                f"{type(scaler).__name__} moves it. Choose scaling=mean_abs or none, or another loss."
+            )
         if getattr(network, "forking", False) and scaler.looks_ahead:
             raise ConfigError(
                 f"model.forking=true forecasts from every step of the context, and {type(scaler).__name__} scales it "
@@ -125,8 +130,8 @@ class Model(nn.Module):
     def judged(self, inputs: Inputs, outcome: Outcome) -> tuple[Tensor, Tensor]:
         """Return of each window whether its loss is finite, and its largest scaled value: (B,) each."""
         raw, outcome, scaled, affine = self._learning(inputs, outcome)
-        truth = _scaled(outcome, affine).target
-        losses = self.loss.stepwise(raw, truth.to(raw.dtype)).masked_fill(outcome.observed == 0, 0.0)
+        truth, scale = _scaled(outcome, affine).target, affine.horizon(raw.shape[1]).scale.to(raw.dtype)
+        losses = self.loss.stepwise(raw, truth.to(raw.dtype), scale).masked_fill(outcome.observed == 0, 0.0)
         values = [part.reshape(len(scaled.target), -1) for part in (scaled.target, truth)]
         sizes = torch.cat(values, dim=1).abs().nan_to_num(float("inf"), float("inf"))
         return losses.reshape(len(sizes), -1).isfinite().all(dim=1), sizes.amax(dim=1)
@@ -135,22 +140,31 @@ class Model(nn.Module):
     def forecast(self, inputs: Inputs, levels: Sequence[float], *, seed: int = 0) -> Tensor:
         """Return the point and then each level's quantile, in the unit of the series: (B, H, C, 1 + Q).
 
-        A network that draws paths has their median and quantiles as its forecast; `seed` draws them.
+        A network that draws paths has their quantiles as its forecast, and as its point their median, or of counts
+        their mean; `seed` draws them.
         """
         if n := getattr(self.network, "paths", 0):
             parts = self._paths(inputs, n, torch.Generator().manual_seed(seed))
-            return torch.cat([empirical_quantiles(part, (0.5, *levels)) for part in parts])
+            return torch.cat([self._summarised(part, levels) for part in parts])
         raw, affine = self(inputs)
         point = self.loss.point(raw, affine)[..., None]
         return self.scaler.restored(torch.cat([point, self.loss.quantiles(raw, levels, affine)], dim=-1))
+
+    def _summarised(self, draws: Tensor, levels: Sequence[float]) -> Tensor:
+        """Return the point and quantiles (b, H, C, 1 + Q) of draws (b, H, C, n)."""
+        if not self.loss.is_whole:
+            return empirical_quantiles(draws, (0.5, *levels))
+        least = torch.tensor(levels, dtype=draws.dtype, device=draws.device)
+        quantiles = torch.quantile(draws, least, dim=-1, interpolation="higher").movedim(0, -1)
+        return torch.cat([draws.mean(dim=-1, keepdim=True), quantiles], dim=-1)
 
     @torch.inference_mode()
     def paths(self, inputs: Inputs, n: int, generator: torch.Generator) -> Tensor:
         """Draw n paths of each window, in the unit of the series: (B, H, C, n).
 
-        A network that reads its own draws gives paths that hang together over time; of others each step is drawn by
-        itself. All windows share the random numbers of a path, so that a forecast is the same whatever else is in the
-        batch; paths of different series are thus no joint forecast of them.
+        A network that reads its own draws gives the paths that it was fed; of others the steps are drawn together as
+        their errors went together on windows. All windows share the random numbers of a path, so that a forecast is
+        the same whatever else is in the batch; paths of different series are thus no joint forecast of them.
         """
         return torch.cat(list(self._paths(inputs, n, generator)))
 
@@ -161,23 +175,24 @@ class Model(nn.Module):
         horizon = inputs.known.shape[1] - length
         if not getattr(self.network, "paths", 0):
             raw = self.network(scaled, None, self.loss.scaled_point)
-            yield self.scaler.restored(self.loss.sample(raw, n, affine, generator))
+            yield self.scaler.restored(self.loss.draws(raw, n, affine, generator))
             return
         uniform = uniforms(horizon, n, targets, generator=generator, like=scaled.target)
         for begin in range(0, len(inputs.target), size := max(1, ROWS // (n * targets))):
             some = slice(begin, begin + size)
-            drawn = self._fed_back(Inputs(*(part[some] for part in scaled)), uniform)  # (b, n, H, C)
             own = Affine(*(part if len(part) == 1 else part[some] for part in affine)).horizon(horizon)
-            own = Affine(*(part[:, None] for part in own))
-            yield self.scaler.restored(own.restored(drawn.to(own.loc.dtype)).permute(0, 2, 3, 1))
+            own = Affine(*(part[:, None] for part in own))  # (b, 1, H, C)
+            drawn = self._fed_back(Inputs(*(part[some] for part in scaled)), uniform, own.scale)  # (b, n, H, C)
+            yield self.scaler.restored(self.loss.restored(drawn, own).permute(0, 2, 3, 1))
 
-    def _fed_back(self, scaled: Inputs, uniform: Tensor) -> Tensor:
+    def _fed_back(self, scaled: Inputs, uniform: Tensor, scale: Tensor) -> Tensor:
         """Return the draws that the network was handed, from uniform numbers (H, n, C, 2): (b, n, H, C)."""
         steps: list[Tensor] = []
+        scales = scale.to(uniform).expand(-1, -1, len(uniform), -1).unbind(dim=2)  # (b, 1, C) each
 
         def feedback(raw: Tensor) -> Tensor:
             parted = raw.unflatten(0, (len(scaled.target), -1))  # (b, n, C, K), at the first step (b, 1, C, K)
-            steps.append(self.loss.scaled_draws(parted, uniform[len(steps)]))
+            steps.append(self.loss.scaled_draws(parted, uniform[len(steps)], scales[len(steps)]))
             return steps[-1].flatten(0, 1)
 
         self.network(scaled, None, feedback)
@@ -191,7 +206,7 @@ class Model(nn.Module):
 
     @torch.inference_mode()
     def calibrate(self, inputs: Inputs, outcome: Outcome) -> None:
-        """Let the loss learn the spread of errors from windows."""
+        """Let the loss learn from windows what training did not: the spread of errors, and how steps go together."""
         raw, affine = self(inputs)
         self.loss.calibrate(raw, self.scaler.outcome(outcome), affine)
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from forecast.batch import Affine, Inputs, Outcome, Sizes
 from forecast.data.panel import Panel
-from forecast.errors import ConfigError, DataError, named
+from forecast.errors import ConfigError
 
 Transform = Literal["none", "log", "box_cox"]
 TINY = 1e-12  # deviations below this share of the level are rounding, not movement
@@ -57,6 +57,11 @@ class Scaler(nn.Module):
         return f"the {self.transform} transform"
 
     @property
+    def keeps_zero(self) -> bool:
+        """Whether what is scaled is a multiple of the scale, zero where the value is zero."""
+        return type(self) in (Scaler, MeanAbsScaler) and self.transform == "none" and not self.has_cycle
+
+    @property
     def looks_ahead(self) -> bool:
         """Whether a step of the context is scaled by later ones: then no step but the last is an origin."""
         return type(self).affine is not Scaler.affine
@@ -92,17 +97,7 @@ class Scaler(nn.Module):
         if self.transform == "none":
             return
         panel = panel if ends is None else panel.until(ends)
-        if not (panel.target <= 0).any():
-            return
-        step, channel = np.argwhere(panel.target <= 0)[0]
-        series = int(np.searchsorted(panel.offsets, step, side="right")) - 1
-        within = step - panel.offsets[series : series + 1]
-        time = panel.stamp_column(panel.stamps(np.array([series]), within)).iloc[0]
-        raise DataError(
-            f"series {named(panel.ids[series])} has {panel.target[step, channel]:g} in step {within[0]} of column "
-            f"{panel.columns.targets[channel]!r}, at {time}; {self.positive} takes positive values only. "
-            f"{self.otherwise}"
-        )
+        panel.refuse(panel.target <= 0, f"{self.positive} takes positive values only. {self.otherwise}")
 
     def forward(self, inputs: Inputs) -> tuple[Inputs, Affine]:
         """Scale the context.

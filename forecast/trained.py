@@ -52,9 +52,9 @@ class TrainedNetwork(Predictor):
     ) -> pd.DataFrame:
         """Draw sample paths of the steps after the end of each series; the same call draws the same.
 
-        A network that reads its own draws, such as deepar, gives paths that hang together over time; of others each
-        step is drawn by itself, so that a path is no course that the series may take. Series share the random numbers
-        of a path: sum over steps, not over series.
+        A network that reads its own draws, such as deepar, gives the paths that it was fed. Of others each step has its
+        own distribution, and steps are drawn together by a normal copula, as their errors went together on training
+        windows, each target by itself. Series share the random numbers of a path: sum over steps, not over series.
 
         Parameters
         ----------

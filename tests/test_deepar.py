@@ -15,12 +15,14 @@ from forecast import Columns, Forecaster, Training
 from forecast.batch import Inputs, Outcome, Sizes
 from forecast.config import build, read
 from forecast.errors import ConfigError
-from forecast.losses import StudentT, uniforms
+from forecast.losses import StudentT
+from forecast.losses.loss import uniforms
 from forecast.model import Model, empirical_quantiles
 from forecast.networks.channels import ByChannel
 from forecast.networks.deepar import DeepAR
 
 TWO = replace(WIDE, targets=2)
+ONE = torch.ones(1)  # scale
 
 
 def test_parameters_are_those_of_the_stack_and_one_map_for_all_steps() -> None:
@@ -75,7 +77,7 @@ def test_training_learns_from_every_step_but_the_first_and_validation_from_the_h
     scaled, affine = model.scaler(inputs)
     teacher = outcome._replace(target=affine.horizon(4).scaled(outcome.target).float())
     truth = torch.cat([scaled.target[:, 1:], teacher.target], dim=1)
-    expected = model.loss.stepwise(model.network.train()(scaled, teacher), truth)
+    expected = model.loss.stepwise(model.network.train()(scaled, teacher), truth, ONE)
     torch.testing.assert_close(model.train().training_loss(inputs, outcome), expected.mean())
     torch.testing.assert_close(model.eval().training_loss(inputs, outcome), expected[:, -SIZES.horizon :].mean())
 
@@ -87,7 +89,7 @@ def test_a_step_before_which_nothing_was_observed_teaches_nothing() -> None:
     scaled, affine = model.scaler(inputs)
     teacher = outcome._replace(target=affine.horizon(4).scaled(outcome.target).float())
     truth = torch.cat([scaled.target[:, 1:], teacher.target], dim=1)
-    expected = model.loss.stepwise(model.network.train()(scaled, teacher), truth)[:, 5:]  # outputs begin at step 2
+    expected = model.loss.stepwise(model.network.train()(scaled, teacher), truth, ONE)[:, 5:]  # outputs begin at step 2
     torch.testing.assert_close(model.train().training_loss(inputs, outcome), expected.mean())
 
 
@@ -141,7 +143,7 @@ def test_paths_returned_are_those_fed_back(by_channel: bool, options: dict) -> N
         fed = iter(values.unbind(1))
         with torch.no_grad():
             raw = model.network(scaled, None, lambda raw, fed=fed: next(fed))
-        own = model.loss.scaled_draws(raw, uniform[:, path])  # (B, H, C)
+        own = model.loss.scaled_draws(raw, uniform[:, path], ONE)  # (B, H, C)
         torch.testing.assert_close(own, values, rtol=1e-3, atol=1e-3)
 
 

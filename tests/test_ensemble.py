@@ -168,7 +168,7 @@ def test_no_forecast_lies_below_the_minimum() -> None:
 
 
 def test_levels_are_those_that_every_member_can_give() -> None:
-    wide = {"_target_": "forecast.losses.Quantile", "levels": [0.05, 0.95]}
+    wide = {"_target_": "forecast.losses.quantile.Quantile", "levels": [0.05, 0.95]}
     frame = made_frame()
     ensemble = Ensemble([_member(loss=wide, steps=1), _member(steps=1)]).fit(frame)
     assert ensemble.levels() == (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)

@@ -14,10 +14,12 @@ from torch.nn import functional as F
 from forecast.batch import Affine, Outcome, Sizes
 from forecast.config import build, names
 from forecast.errors import ConfigError
-from forecast.losses import LEVELS, Gaussian, Loss, PointLoss, Quantile, StudentT, uniforms
+from forecast.losses import LEVELS, Gaussian, Loss, PointLoss, Quantile, StudentT
+from forecast.losses.loss import uniforms
 
 LOSSES = names("loss")
 POINTS = [name for name in LOSSES if isinstance(build("loss", name), PointLoss)]
+ONE = torch.ones(1)  # scale
 INPUTS = made_batch(SIZES, count=6)[0]
 
 
@@ -43,7 +45,7 @@ def test_unobserved_steps_count_for_nothing(name: str, poison: float) -> None:
     poisoned = outcome._replace(target=outcome.target.masked_fill(~seen, poison))
     value = loss(raw.requires_grad_(), poisoned, INPUTS, affine)
     value.backward()
-    stepwise = loss.stepwise(raw, affine.horizon(4).scaled(outcome.target).float())
+    stepwise = loss.stepwise(raw, affine.horizon(4).scaled(outcome.target).float(), affine.scale.float())
     torch.testing.assert_close(value, stepwise[seen].mean())
     assert (raw.grad[0] == 0).all() and raw.grad.isfinite().all()
 
@@ -57,8 +59,8 @@ def test_nothing_observed_is_a_loss_of_zero(name: str) -> None:
 def test_training_moves_the_point_to_the_outcome(name: str) -> None:
     loss, raw, outcome, affine = _case(name)
     raw = raw.clone().requires_grad_()
-    optimizer = torch.optim.Adam([raw], lr=0.05)
-    for _ in range(300):
+    optimizer = torch.optim.Adam([raw], lr=0.1)
+    for _ in range(400):
         optimizer.zero_grad()
         loss(raw, outcome, INPUTS, affine).backward()
         optimizer.step()
@@ -109,7 +111,7 @@ def test_losses_equal_their_reference(name: str, reference) -> None:  # type: ig
 
 
 def test_huber_by_hand() -> None:
-    loss = build("loss", {"_target_": "forecast.losses.Huber", "delta": 2.0})
+    loss = build("loss", {"_target_": "forecast.losses.points.Huber", "delta": 2.0})
     raw = torch.tensor([0.0, 0.0]).reshape(1, 2, 1, 1)
     outcome = Outcome(torch.tensor([1.0, 5.0]).reshape(1, 2, 1), torch.ones(1, 2, 1))
     assert float(loss(raw, outcome, INPUTS, _one())) == pytest.approx((0.5 * 1 + 2 * (5 - 0.5 * 2)) / 2)
@@ -172,14 +174,20 @@ def test_samples_have_the_quantiles_of_the_forecast_and_come_again_from_one_seed
     loss, raw, _, affine = _case(name)
     raw = raw[:2]
     affine = Affine(affine.loc[:2], affine.scale[:2])
-    draws = loss.sample(raw, 20_000, affine, torch.Generator().manual_seed(1))
+    draws = loss.draws(raw, 20_000, affine, torch.Generator().manual_seed(1))
     assert draws.shape == (2, 4, 1, 20_000)
-    assert torch.equal(draws, loss.sample(raw, 20_000, affine, torch.Generator().manual_seed(1)))
-    assert not torch.equal(draws, loss.sample(raw, 20_000, affine, torch.Generator().manual_seed(2)))
+    assert torch.equal(draws, loss.draws(raw, 20_000, affine, torch.Generator().manual_seed(1)))
+    assert not torch.equal(draws, loss.draws(raw, 20_000, affine, torch.Generator().manual_seed(2)))
     levels = [0.2, 0.35, 0.5, 0.65, 0.8]
     wanted = loss.quantiles(raw, levels, affine)
-    below = (draws[..., None, :] <= wanted[..., :, None]).double().mean(dim=-1)
-    torch.testing.assert_close(below, torch.tensor(levels).double().expand_as(below), atol=0.02, rtol=0)
+    to, below = (
+        part.double().mean(dim=-1)
+        for part in (
+            draws[..., None, :] <= wanted[..., :, None] + 1e-6,
+            draws[..., None, :] < wanted[..., :, None] - 1e-6,
+        )
+    )
+    assert (to > torch.tensor(levels) - 0.02).all() and (below < torch.tensor(levels) + 0.02).all()
 
 
 def test_draws_of_distributions_are_theirs_tails_included() -> None:
@@ -187,22 +195,24 @@ def test_draws_of_distributions_are_theirs_tails_included() -> None:
     uniform = uniforms(40_000, generator=torch.Generator().manual_seed(2), like=torch.zeros(1, dtype=torch.float64))
     raw = torch.tensor([0.5, 1.0, -1.0], dtype=torch.float64)
     loc, scale, df = (float(part) for part in StudentT().parameters_of(raw))
-    draws = StudentT().scaled_draws(raw, uniform).numpy()
+    draws = StudentT().scaled_draws(raw, uniform, ONE).numpy()
     assert stats.kstest(draws, stats.t(df, loc, scale).cdf).pvalue > 0.01
     tails = stats.t(df, loc, scale).ppf([0.001, 0.999])
     assert abs(((draws < tails[0]) | (draws > tails[1])).mean() - 0.002) < 0.001
-    draws = Gaussian().scaled_draws(raw[:2], uniform).numpy()
+    draws = Gaussian().scaled_draws(raw[:2], uniform, ONE).numpy()
     assert stats.kstest(draws, stats.norm(loc, scale).cdf).pvalue > 0.01
     at = torch.tensor([0.25, 0.5], dtype=torch.float64)  # the angle is half a turn: cos = -1
-    assert float(Gaussian().scaled_draws(raw[:2], at)) == pytest.approx(loc - scale * np.sqrt(-2 * np.log(0.25)))
-    assert float(StudentT().scaled_draws(raw, at)) == pytest.approx(loc - scale * np.sqrt(df * (0.25 ** (-2 / df) - 1)))
+    assert float(Gaussian().scaled_draws(raw[:2], at, ONE)) == pytest.approx(loc - scale * np.sqrt(-2 * np.log(0.25)))
+    assert float(StudentT().scaled_draws(raw, at, ONE)) == pytest.approx(
+        loc - scale * np.sqrt(df * (0.25 ** (-2 / df) - 1))
+    )
 
 
 def test_all_windows_share_the_random_numbers_of_a_draw(name: str) -> None:
     loss, raw, _, _ = _case(name)
     raw = raw[:1].expand(3, -1, -1, -1)
-    draws = loss.sample(raw, 10, _one(), torch.Generator().manual_seed(1))
-    assert torch.equal(draws[0], draws[1]) and draws[0].unique(dim=-1).shape[-1] == 10
+    draws = loss.draws(raw, 10, _one(), torch.Generator().manual_seed(1))
+    assert torch.equal(draws[0], draws[1]) and draws[0].unique(dim=-1).shape[-1] > 2
 
 
 @pytest.mark.parametrize("name", POINTS)
@@ -228,6 +238,9 @@ def _case(name: str) -> tuple[Loss, Tensor, Outcome, Affine]:
     loss = build("loss", name)
     loss.prepare(Sizes(context_length=12, horizon=4))
     raw, outcome, affine = _raw(loss), _outcome(), _affine()
+    if loss.from_zero:
+        affine = affine._replace(loc=affine.loc * 0)
+        outcome = outcome._replace(target=outcome.target.abs().round() % 4 + 1)
     noise = torch.randn(raw.shape, generator=torch.Generator().manual_seed(3))
     loss.calibrate(raw + 0.1 * noise, outcome, affine)
     return loss, raw, outcome, affine

@@ -89,7 +89,7 @@ def test_training_averages_over_every_origin_and_validation_takes_the_last(
         ahead = slice(origin + 1, origin + 1 + TWO.horizon)
         counted = observed[:, ahead].clone()
         counted[1] *= origin >= 5
-        losses.append((model.loss.stepwise(raw[:, origin], truth[:, ahead]) * counted).sum())
+        losses.append((model.loss.stepwise(raw[:, origin], truth[:, ahead], torch.ones(1)) * counted).sum())
         counts.append(counted.sum())
     torch.testing.assert_close(model.train().training_loss(inputs, outcome), sum(losses) / sum(counts))
     torch.testing.assert_close(model.eval().training_loss(inputs, outcome), losses[-1] / counts[-1])

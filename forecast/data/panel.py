@@ -13,7 +13,7 @@ from forecast.data.columns import Columns
 from forecast.data.freq import Freq
 from forecast.data.grid import Covariate, Layout
 from forecast.data.sources import long_frame, with_future
-from forecast.errors import DataError, KindError
+from forecast.errors import DataError, KindError, named
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,6 +161,32 @@ class Panel:
     def series(self, number: int) -> np.ndarray:
         """Return the targets of one series up to its end, a view (steps, C)."""
         return self.target[self.offsets[number] : self.offsets[number] + self.ends[number]]
+
+    def refuse(self, wrong: np.ndarray, why: str) -> None:
+        """Refuse values of the targets.
+
+        Parameters
+        ----------
+        wrong : ndarray of bool (T, C)
+            Which; what was not observed is not wrong.
+        why : str
+            What is taken, and what to do.
+
+        Raises
+        ------
+        DataError
+            Names the first of them: series, value, step, column and time.
+        """
+        if not wrong.any():
+            return
+        step, channel = np.argwhere(wrong)[0]
+        series = int(np.searchsorted(self.offsets, step, side="right")) - 1
+        within = step - self.offsets[series : series + 1]
+        time = self.stamp_column(self.stamps(np.array([series]), within)).iloc[0]
+        raise DataError(
+            f"series {named(self.ids[series])} has {self.target[step, channel]:g} in step {within[0]} of column "
+            f"{self.columns.targets[channel]!r}, at {time}; {why}"
+        )
 
     def until(self, ends: np.ndarray) -> Panel:
         """Return the panel as it was known after `ends` steps of each series: whatever came later is gone.

@@ -30,6 +30,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
+from forecast import losses
 from forecast.batch import Sizes
 from forecast.config import TARGET
 from forecast.data.encoding import Encoding
@@ -47,10 +48,11 @@ from forecast.folders import (
     steadily,
     whole_folder,
 )
+from forecast.losses.dependence import MOST_FACTORS
 from forecast.saved.panel import panel_from, parts_of, refuse_unlaid
 from forecast.saved.vetting import ODD, refuse_misfits, sizes_from
 
-FORMAT = 4
+FORMAT = 5
 OLDEST = 1  # format that is still read
 SETTINGS = "forecaster.yaml"
 ENSEMBLE = "ensemble.yaml"
@@ -59,6 +61,7 @@ FILES = (SETTINGS, "encoding.json", "weights.safetensors", "panel.json", "panel.
 OWN = "|".join(map(re.escape, (*FILES, CHECKSUMS)))  # pattern of the names of a saved forecaster's files
 SCALERS = ("Scaler", "WindowScaler", "LastValueScaler", "MeanAbsScaler", "SeriesScaler")
 RECURRENT = "forecast.networks.recurrent.Recurrent"
+LOSSES = "forecast.losses"  # once one module
 LATER: dict[str, dict[str, Any]] = {  # options that came after format 3, with what they were until then
     RECURRENT: {"residual": False, "detach_every": 0, "lags": 0},
     "forecast.networks.linear.Linear": {"bypass": False, "lags": 0},
@@ -210,7 +213,8 @@ def _upgraded(parts: _Parts) -> _Parts:
 
     In format 1 there was one target, without an axis of its own, and no calendar was told to a network. Format 3 has a
     setting of training more than format 2, which has its default. Up to format 3 the layers of a recurrent network were
-    one module, and options that there are now were not.
+    one module, and options that there are now were not. Up to format 4 the losses were one module, and steps were drawn
+    apart.
     """
     if parts.head["format"] == 1:
         for columns in (parts.head["parameters"]["columns"], parts.about["columns"]):
@@ -226,6 +230,14 @@ def _upgraded(parts: _Parts) -> _Parts:
         if _class_of(parameters["model"]) == RECURRENT:
             weights = {re.sub(*LAYERS, name): tensor for name, tensor in parts.weights.items()}
             parts = parts._replace(weights=weights)
+    if parts.head["format"] <= 4:
+        loss, sizes = parts.head["parameters"]["loss"], parts.head["sizes"]
+        package, _, name = _class_of(loss).rpartition(".")
+        if package == LOSSES and isinstance(found := getattr(losses, name, None), type):
+            loss[TARGET] = f"{found.__module__}.{name}"
+        rank = min(sizes["horizon"], MOST_FACTORS)
+        apart = torch.zeros(sizes["targets"], sizes["horizon"], rank)
+        parts = parts._replace(weights={**parts.weights, "loss.dependence.factors": apart})
     return parts
 
 

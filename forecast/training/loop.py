@@ -14,7 +14,6 @@ from torch.utils.data import DataLoader
 
 from forecast.batch import joined
 from forecast.data.windows import HeldBack, TrainingWindows
-from forecast.losses import PointLoss
 from forecast.model import Model
 from forecast.training.checkpoint import Checkpoints
 from forecast.training.divergence import Diverged, divergence
@@ -26,7 +25,7 @@ from forecast.training.state import State, given, start_of
 from forecast.training.trainer import VALID, BestWeights, cuda_devices, quiet
 
 log = logging.getLogger("forecast")
-CALIBRATION_BATCHES = 8  # batches of training windows whose errors give the intervals of point losses
+CALIBRATION_BATCHES = 8  # batches of training windows whose errors tell how steps go together, and of points the spread
 LOWERINGS = 3  # of the learning rate, before a training that still diverges is given up
 SHARE = 0.1  # of the learning rate that a lowering leaves
 
@@ -89,7 +88,7 @@ def train(
     if best is not None:
         model.load_state_dict(best.state)
     model.eval()
-    if isinstance(model.loss, PointLoss):
+    if not getattr(model.network, "paths", 0):  # paths that are fed back go together as they are drawn
         _calibrate(module, windows)
     best_step = best.step if best is not None else len(module.losses)
     return Trained(_history(module), best_step, module.learning_rate, stopped)
@@ -164,7 +163,7 @@ class _Course:
 
 
 def _calibrate(module: ForecastModule, windows: TrainingWindows) -> None:
-    """Let the loss learn the spread of its errors from training windows."""
+    """Let the loss learn from training windows what training did not."""
     batch = joined([windows.draw(-1 - number) for number in range(CALIBRATION_BATCHES)])
     if not bool(module.model.judged(*batch)[0].all()):
         raise divergence(module, batch, place="on the windows that intervals are taken from", is_whole=False)

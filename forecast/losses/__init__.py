@@ -1,0 +1,17 @@
+"""Losses, and how the raw outputs of a network are read: as a point, as quantiles, as draws.
+
+A loss works on the scaled axis and returns forecasts on the axis that its `Affine` leads to. Averages are
+over what was observed. Letters: B windows, H horizon, C targets, K outputs, Q levels, n draws.
+"""
+
+from forecast.losses.continuous import Gaussian, LogNormal, Mixture, StudentT
+from forecast.losses.counts import Counts, NegativeBinomial, Poisson, ZeroInflated
+from forecast.losses.loss import LEVELS, Loss
+from forecast.losses.points import MAE, MSE, Huber, PointLoss
+from forecast.losses.quantile import Quantile
+from forecast.losses.tweedie import Tweedie
+
+__all__ = [
+    "LEVELS", "MAE", "MSE", "Counts", "Gaussian", "Huber", "LogNormal", "Loss", "Mixture", "NegativeBinomial",
+    "PointLoss", "Poisson", "Quantile", "StudentT", "Tweedie", "ZeroInflated",
+]  # fmt: skip
