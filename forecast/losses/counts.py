@@ -107,7 +107,7 @@ class NegativeBinomial(Counts):
 
 
 class ZeroInflated(Counts):
-    """Negative log-likelihood of counts of which a share is zero whatever the mean of the others: a shop that is closed.
+    """Negative log-likelihood of counts of which a share is zero whatever the others are: a shop that is closed.
 
     Parameters
     ----------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from sklearn.covariance import ledoit_wolf_shrinkage
 from torch import Tensor, nn
@@ -46,8 +48,8 @@ class Dependence(nn.Module):
         targets, horizon, rank = self.factors.shape
         factors = self.factors.to(generator.device)
         own = (1 - factors.square().sum(dim=-1)).clamp(min=0).sqrt()  # (C, H)
-        options = {"generator": generator, "device": generator.device}
-        common, each = torch.randn(targets, rank, n, **options), torch.randn(targets, horizon, n, **options)
+        normal = partial(torch.randn, generator=generator, device=generator.device)
+        common, each = normal(targets, rank, n), normal(targets, horizon, n)
         return torch.special.ndtr((factors @ common + own[..., None] * each).clamp(-5, 5)).transpose(0, 1)
 
 
