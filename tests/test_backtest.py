@@ -238,7 +238,9 @@ def test_no_forecast_of_any_model_lies_below_the_minimum() -> None:
     np.testing.assert_array_equal(raised[values], np.maximum(free[values], 0))
 
 
-@pytest.mark.parametrize(("levels", "columns"), [((0.5,), ["q0.5"]), ((0.2, 0.9), ["q0.2", "q0.5", "q0.9"])])
+@pytest.mark.parametrize(
+    ("levels", "columns"), [((0.5,), ["q0.5"]), ((0.2, 0.9), [f"q0.{decile}" for decile in range(2, 10)])]
+)
 def test_an_interval_that_the_loss_cannot_give_is_nan_for_all(levels: tuple[float, ...], columns: list[str]) -> None:
     found = backtest(_forecaster(loss=partial(Quantile, levels=levels)), made_frame(), folds=2)
     assert list(found.forecasts.filter(like="q0.")) == columns
@@ -247,7 +249,7 @@ def test_an_interval_that_the_loss_cannot_give_is_nan_for_all(levels: tuple[floa
 
 def test_the_interval_is_asked_for_beside_wider_levels() -> None:
     found = backtest(_forecaster(loss=partial(Quantile, levels=(0.05, 0.95))), made_frame(), folds=2)
-    assert list(found.forecasts.filter(like="q0.")) == ["q0.05", "q0.1", "q0.5", "q0.9", "q0.95"]
+    assert list(found.forecasts.filter(like="q0.")) == ["q0.05", *(f"q0.{decile}" for decile in range(1, 10)), "q0.95"]
     assert found.scores[["coverage", "width"]].notna().all().all()
 
 

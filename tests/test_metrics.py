@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import mean_absolute_error, root_mean_squared_error
+from scipy import stats
+from sklearn.metrics import mean_absolute_error, mean_pinball_loss, root_mean_squared_error
 
 from forecast.evaluation import metrics
 from forecast.evaluation.baselines import BASELINES
@@ -83,18 +84,24 @@ def test_owa_of_the_m4_winner() -> None:
     assert metrics.owa(9.328, 0.893, 18.383, 2.395) == pytest.approx(0.440, abs=5e-4)
 
 
-@pytest.fixture(scope="module")
-def m4() -> dict[tuple[str, str], tuple[float, float]]:
-    """Average sMAPE and MASE of each baseline on M4's own test span."""
+def _m4(name: str) -> tuple[list[np.ndarray], np.ndarray]:
+    """Return the histories of M4's series, and what came."""
     folder = os.environ.get("FORECAST_DATASETS")
     if not folder:
         pytest.skip("FORECAST_DATASETS does not name a folder with the M4 series")
+    histories, truth = (
+        [values.to_numpy() for _, values in pd.read_parquet(file).groupby("unique_id", sort=True)["y"]]
+        for file in (Path(folder, f"m4_{name}_{part}.parquet") for part in ("train", "test"))
+    )
+    return histories, np.stack(truth)
+
+
+@pytest.fixture(scope="module")
+def m4() -> dict[tuple[str, str], tuple[float, float]]:
+    """Average sMAPE and MASE of each baseline on M4's own test span."""
     found = {}
     for name, lengths in M4_LENGTHS.items():
-        histories, truth = (
-            [values.to_numpy() for _, values in pd.read_parquet(file).groupby("unique_id", sort=True)["y"]]
-            for file in (Path(folder, f"m4_{name}_{part}.parquet") for part in ("train", "test"))
-        )
+        histories, truth = _m4(name)
         scale = [metrics.mase_scale(history, seasonality=lengths["seasonality"]) for history in histories]
         for model in ("naive", "naive2", "seasonal_naive"):
             point = BASELINES[model]().fit(histories, **lengths).predict(histories).point
@@ -112,5 +119,44 @@ def test_published_figures_of_m4_come_out_to_the_third_decimal(
     assert found == pytest.approx(M4_FIGURES[name, model], abs=5e-4)
 
 
+@pytest.mark.parametrize(("name", "published"), [("weekly", 26.36), ("hourly", 71.25)])
+def test_published_msis_of_naive_intervals_on_m4_comes_out(name: str, published: float) -> None:
+    """M4 competition workbook "Evaluation and Ranks": MSIS of the 95 % interval."""
+    histories, truth = _m4(name)
+    lengths = M4_LENGTHS[name]
+    point, spread = BASELINES["naive"]().fit(histories, **lengths).predict(histories)
+    scale = [metrics.mase_scale(history, seasonality=lengths["seasonality"]) for history in histories]
+    reach = stats.norm.ppf(0.975) * spread
+    score = metrics.msis(truth, point - reach, point + reach, share=0.95, scale=scale)
+    assert score.mean() == pytest.approx(published, abs=6e-3)
+
+
 def test_naive_on_m4_weekly_is_naive2(m4: dict[tuple[str, str], tuple[float, float]]) -> None:
     assert m4["weekly", "naive"] == m4["weekly", "naive2"]
+
+
+def test_the_quantile_score_is_twice_the_pinball_loss() -> None:
+    random, levels = np.random.default_rng(0), (0.1, 0.5, 0.9)
+    y, quantiles = random.normal(size=50), np.sort(random.normal(size=(50, 3)), axis=1)
+    expected = np.mean([mean_pinball_loss(y, quantiles[:, at], alpha=level) for at, level in enumerate(levels)])
+    assert metrics.crps(y, quantiles, levels) == pytest.approx(2 * expected)
+    assert metrics.weighted_quantile_loss(y, quantiles, levels) == pytest.approx(2 * expected * 50 / np.abs(y).sum())
+    y[3] = NAN
+    assert metrics.crps(y, quantiles, levels) == pytest.approx(
+        metrics.crps(np.delete(y, 3), np.delete(quantiles, 3, axis=0), levels)
+    )
+
+
+def test_crps_of_many_levels_is_that_of_the_normal_distribution() -> None:
+    """Gneiting and Raftery (2007), equation 21."""
+    levels = (np.arange(1000) + 0.5) / 1000
+    y = np.array([-1.3, 0.0, 2.0])
+    expected = y * (2 * stats.norm.cdf(y) - 1) + 2 * stats.norm.pdf(y) - 1 / np.sqrt(np.pi)
+    quantiles = np.tile(stats.norm.ppf(levels), (3, 1))
+    np.testing.assert_allclose(metrics.quantile_score(y, quantiles, levels), expected, atol=1e-3)
+
+
+def test_msis_by_hand() -> None:
+    """Width 2, one value 1 above and one 3 below the interval: (2 + 2 + 40 + 2 + 120) / 3 over the scale."""
+    score = metrics.msis([0.0, 2.0, -4.0], [-1.0] * 3, [1.0] * 3, share=0.95, scale=2.0)
+    assert score == pytest.approx((2 + 2 + 40 * 1 + 2 + 40 * 3) / 3 / 2)

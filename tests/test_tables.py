@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import ndtri
 
 from forecast import Columns
 from forecast.evaluation import metrics
+from forecast.evaluation.tables import DECILES as LEVELS
 from forecast.evaluation.tables import Backtest, tabulated
 
 NAN = np.nan
+DECILES = [f"q{level:g}" for level in LEVELS]
 SEVERAL = Columns(target=("warm", "wet"), unit=("°C", "mm"))
 
 
@@ -27,7 +30,8 @@ def _forecasts(*, models: tuple[str, ...] = ("net", "naive"), ids: tuple[str, ..
             point = y + random.normal(size=3)
             times = 3 * fold - 2 + np.arange(3)
             about = {"unique_id": series, "ds": times, "cutoff": times[0] - 1, "fold": fold, "model": model}
-            values = {"forecast": point, "q0.1": point - 1, "q0.9": point + 1, "y": y}
+            quantiles = {f"q{level:g}": point + ndtri(level) for level in (0.025, *LEVELS, 0.975)}
+            values = {"forecast": point, **quantiles, "y": y}
             rows.append(pd.DataFrame({**about, **values}))
     return pd.concat(rows, ignore_index=True)
 
@@ -83,10 +87,33 @@ def test_metrics_by_series_are_those_of_each_series_alone() -> None:
             metrics.rmse(y, forecast),
             metrics.smape(y, forecast),
             metrics.mase(y, forecast, scale=scale[row.unique_id]),
+            metrics.crps(y, part[DECILES], LEVELS),
+            metrics.weighted_quantile_loss(y, part[DECILES], LEVELS),
+            metrics.msis(y, part["q0.1"], part["q0.9"], share=0.8, scale=scale[row.unique_id]),
             metrics.coverage(y, part["q0.1"], part["q0.9"]),
             metrics.width(y, part["q0.1"], part["q0.9"]),
+            metrics.msis(y, part["q0.025"], part["q0.975"], share=0.95, scale=scale[row.unique_id]),
+            metrics.coverage(y, part["q0.025"], part["q0.975"]),
+            metrics.width(y, part["q0.025"], part["q0.975"]),
         ]
         assert list(row[3:]) == pytest.approx(expected, nan_ok=True)
+
+
+def test_the_weighted_quantile_loss_is_pooled_over_series_and_the_others_are_means() -> None:
+    forecasts = _forecasts()
+    forecasts.loc[forecasts["unique_id"] == "B", ["y", "forecast", *DECILES]] *= 100
+    forecasts.loc[forecasts["ds"] == 2, "y"] = NAN
+    tables = _tables(forecasts)
+    for model in ("net", "naive"):
+        part = forecasts[forecasts["model"] == model]
+        scores = tables.scores.set_index("model").loc[model]
+        pooled = metrics.weighted_quantile_loss(part["y"], part[DECILES], LEVELS)
+        assert scores["wql"] == pytest.approx(pooled)
+        own = tables.per_series[tables.per_series["model"] == model]
+        assert scores["crps"] == pytest.approx(own["crps"].mean())
+        by_fold = tables.per_fold[tables.per_fold["model"] == model].set_index("fold")["wql"]
+        first = part[part["fold"] == 1]
+        assert by_fold[1] == pytest.approx(metrics.weighted_quantile_loss(first["y"], first[DECILES], LEVELS))
 
 
 def test_neither_the_order_of_rows_nor_their_index_matters() -> None:

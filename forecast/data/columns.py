@@ -12,7 +12,10 @@ from typing import Any
 from forecast.errors import ConfigError, unknown_name
 
 # Columns that forecasts and scores add.
-OUTPUTS = re.compile(r"forecast|model|cutoff|fold|y|sample|scenario|target|q0?\.\d+|mae|rmse|smape|mase|coverage|width")
+OUTPUTS = re.compile(
+    r"forecast|model|cutoff|fold|y|sample|scenario|target|q0?\.\d+|"
+    r"mae|rmse|smape|mase|crps|wql|(msis|coverage|width)(_95)?"
+)
 LISTS = ("past", "known", "static")
 
 

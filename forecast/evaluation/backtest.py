@@ -19,7 +19,7 @@ from forecast.evaluation.baselines import BASELINES
 from forecast.evaluation.metrics import mase_scale
 from forecast.evaluation.origins import Origins, fold_ends, scored_origins, truth_after, warn_of_left_out
 from forecast.evaluation.plan import check_baselines, check_plan
-from forecast.evaluation.tables import INTERVAL, Backtest, tabulated
+from forecast.evaluation.tables import DECILES, INTERVALS, Backtest, tabulated
 from forecast.frames import FORECAST, forecast_frame, level_name, raised_to_minima, told
 from forecast.predictor import Predictor, Table
 
@@ -204,10 +204,10 @@ def _is_scorable(baseline: str, values: np.ndarray, where: tuple[np.ndarray, np.
 
 
 def _levels(fitted: Predictor) -> list[float]:
-    """Return the levels of the forecaster and those of the interval that it can give."""
-    own = fitted.levels()
-    names = {level_name(level) for level in own}
-    return sorted([*own, *(level for level in INTERVAL if level_name(level) not in names and fitted.covers(level))])
+    """Return the levels of the forecaster and those of them that scores are made of, as far as it can give these."""
+    own, scored = fitted.levels(), (*DECILES, *sum(INTERVALS.values(), ()))
+    given = {level_name(level): level for level in (*scored, *own) if level in own or fitted.covers(level)}
+    return sorted(given.values())
 
 
 def _scored(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-METRICS = ("mae", "rmse", "smape", "mase", "coverage", "width")
+METRICS = (
+    "mae", "rmse", "smape", "mase", "crps", "wql", "msis", "coverage", "width", "msis_95", "coverage_95", "width_95",
+)  # fmt: skip
 
 
 def mae(y: ArrayLike, forecast: ArrayLike) -> NDArray[np.float64]:
@@ -59,6 +63,50 @@ def mase_scale(history: ArrayLike, *, seasonality: int) -> NDArray[np.float64]:
     return _positive(_mean(differences, differences))
 
 
+def quantile_score(y: ArrayLike, quantiles: ArrayLike, levels: Sequence[float]) -> NDArray[np.float64]:
+    """Twice the pinball loss of each step, averaged over levels: of the nine deciles an approximation of the CRPS.
+
+    Parameters
+    ----------
+    y : array (...)
+    quantiles : array (..., Q)
+    levels : sequence of float (Q,)
+
+    References
+    ----------
+    Laio and Tamea (2007), "Verification tools for probabilistic forecasts": the CRPS is the integral of twice the
+    pinball loss over levels; Gneiting and Raftery (2007), "Strictly proper scoring rules", section 4.2.
+    """
+    error, level = _array(y)[..., None] - _array(quantiles), np.asarray(levels, np.float64)
+    return 2 * np.maximum(level * error, (level - 1) * error).mean(axis=-1)
+
+
+def crps(y: ArrayLike, quantiles: ArrayLike, levels: Sequence[float]) -> NDArray[np.float64]:
+    """Continuous ranked probability score over the observed steps of the last axis, from quantiles (..., Q)."""
+    return _mean(quantile_score(y, quantiles, levels), y)
+
+
+def weighted_quantile_loss(y: ArrayLike, quantiles: ArrayLike, levels: Sequence[float]) -> np.float64:
+    """Twice the pinball loss over all observed steps, averaged over levels, over the sum of their sizes.
+
+    References
+    ----------
+    Aksu et al. (2024), "GIFT-Eval", appendix: mean weighted quantile loss over the levels 0.1 to 0.9.
+    """
+    size = np.abs(_array(y))
+    return np.float64(np.nansum(quantile_score(y, quantiles, levels)) / np.nansum(size))
+
+
+def msis(y: ArrayLike, lower: ArrayLike, upper: ArrayLike, *, share: float, scale: ArrayLike) -> NDArray[np.float64]:
+    """Mean scaled interval score over the observed steps of the last axis; `share` is what the interval should hold.
+
+    References
+    ----------
+    Gneiting and Raftery (2007), section 6.2; Makridakis, Spiliotis and Assimakopoulos (2020), "The M4 Competition".
+    """
+    return _mean(interval_score(_array(y), _array(lower), _array(upper), share=share), y) / _positive(scale)
+
+
 def coverage(y: ArrayLike, lower: ArrayLike, upper: ArrayLike) -> NDArray[np.float64]:
     """Share of the observed steps of the last axis that lie within the bounds, both included."""
     return _mean(inside(_array(y), _array(lower), _array(upper)), y)
@@ -84,6 +132,14 @@ def inside(y: NDArray[np.float64], lower: NDArray[np.float64], upper: NDArray[np
     """1 for each step within the bounds, both included, 0 outside them; NaN where one of the three is."""
     within = ((lower <= y) & (y <= upper)).astype(np.float64)
     return np.where(np.isnan(y + lower + upper), np.nan, within)
+
+
+def interval_score(
+    y: NDArray[np.float64], lower: NDArray[np.float64], upper: NDArray[np.float64], *, share: float
+) -> NDArray[np.float64]:
+    """Width of each interval, and what lies outside of it times 2 / (1 - share)."""
+    outside = np.maximum(lower - y, 0) + np.maximum(y - upper, 0)
+    return upper - lower + 2 / (1 - share) * outside
 
 
 def _array(values: ArrayLike) -> NDArray[np.float64]:

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 
 from forecast.data.columns import Columns
-from forecast.evaluation.metrics import METRICS, inside, symmetric_percent
+from forecast.evaluation.metrics import METRICS, inside, interval_score, quantile_score, symmetric_percent
 from forecast.frames import FORECAST, TARGET, level_name
 
-INTERVAL = (0.1, 0.9)  # whose coverage and width are told
-IN_UNITS = ("mae", "rmse", "width")  # of the target; the other metrics have none
+DECILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # that a CRPS is made of
+INTERVALS = {"": (0.1, 0.9), "_95": (0.025, 0.975)}  # whose score, coverage and width are told, by what they end in
+IN_UNITS = ("mae", "rmse", "crps", "wql", "width", "width_95")  # of the target, or pooled over them
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -22,14 +23,17 @@ class Backtest:
 
     A series is a pair of id and target where there are several targets; the column `target` is there only then.
     `series` counts those with any observed truth, `constant` those among them without a MASE, its scale being
-    undefined. Of several targets in different units `mae`, `rmse` and `width` are NaN, except by series and target.
+    undefined. Of several targets in different units `mae`, `rmse`, `crps`, `wql` and `width` are NaN, except by series
+    and target. `crps` is taken from the deciles, and NaN for a model that gives fewer; `wql` is its sum over the sum of
+    the sizes of the truth, over all series at once. `msis`, `coverage` and `width` are those of the 80 % interval, with
+    `_95` those of the 95 % interval, of models that give it.
 
     Parameters
     ----------
     forecasts : DataFrame
         id, time, `target`, `cutoff`, `fold` (from 1), `model`, `forecast`, quantiles, `y` (NaN where not observed).
     scores : DataFrame
-        `model`, `series`, `constant` and the metrics, each the mean over series.
+        `model`, `series`, `constant` and the metrics, each but `wql` the mean over series.
     per_fold : DataFrame
         The same for each `fold`; `cutoff` is the latest of its series.
     per_step : DataFrame
@@ -94,7 +98,7 @@ def tabulated(forecasts: pd.DataFrame, *, columns: Columns, scale: pd.Series) ->
         scores=named(_averaged(cells, ["model"], hidden=hidden)),
         per_fold=named(per_fold),
         per_step=named(per_step),
-        per_series=named(pd.concat([cells[["model"]], about, cells[list(METRICS)]], axis=1)),
+        per_series=named(pd.concat([cells[["model"]], about, cells.assign(wql=_pooled(cells))[list(METRICS)]], axis=1)),
         per_target=named(_averaged(cells.assign(**{TARGET: about[TARGET]}), ["model", TARGET])) if several else None,
     )
 
@@ -115,10 +119,10 @@ def _rows(forecasts: pd.DataFrame, time: str, *, model: np.ndarray, pair: np.nda
     begins = np.append(True, ~same[:, :3].all(axis=1))
     places = np.arange(len(codes))
     step = places - np.maximum.accumulate(np.where(begins, places, 0)) + 1
-    lower, upper = map(level_name, INTERVAL)
+    levels = {level_name(level) for level in (*DECILES, *sum(INTERVALS.values(), ()))}
     values = {
-        name: forecasts[column].to_numpy(np.float64)[order] if column in forecasts else np.nan
-        for name, column in {"y": "y", FORECAST: FORECAST, "lower": lower, "upper": upper}.items()
+        name: forecasts[name].to_numpy(np.float64)[order] if name in forecasts else np.nan
+        for name in ("y", FORECAST, *levels)
     }
     rows = pd.DataFrame({**dict(zip(keys, codes.T, strict=True)), "step": step, **values}, index=order)
     _refuse_unequal(rows, forecasts)
@@ -169,27 +173,43 @@ def _scale_of(pairs: pd.DataFrame, scale: pd.Series) -> np.ndarray:
 
 def _errors(rows: pd.DataFrame, scale: np.ndarray) -> pd.DataFrame:
     """Return the keys of each row and what it adds to each metric; the square of its error for `rmse`."""
-    y, forecast, lower, upper = (rows[name].to_numpy() for name in ("y", FORECAST, "lower", "upper"))
+    y, forecast = rows["y"].to_numpy(), rows[FORECAST].to_numpy()
     absolute = np.abs(y - forecast)
-    return rows[["model", "pair", "fold", "step"]].assign(
+    deciles = quantile_score(y, rows[list(map(level_name, DECILES))].to_numpy(), DECILES)
+    errors = rows[["model", "pair", "fold", "step"]].assign(
         mae=absolute,
         rmse=absolute**2,
         smape=symmetric_percent(y, forecast),
         mase=absolute / scale,
-        coverage=inside(y, lower, upper),
-        width=np.where(np.isnan(y), np.nan, upper - lower),
+        crps=deciles,
+        wql=deciles,
+        size=np.where(np.isnan(deciles), np.nan, np.abs(y)),
     )
+    for end, levels in INTERVALS.items():
+        lower, upper = (rows[level_name(level)].to_numpy() for level in levels)
+        errors[f"msis{end}"] = interval_score(y, lower, upper, share=levels[1] - levels[0]) / scale
+        errors[f"coverage{end}"] = inside(y, lower, upper)
+        errors[f"width{end}"] = np.where(np.isnan(y), np.nan, upper - lower)
+    return errors
 
 
 def _cells(errors: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    table = errors.groupby(by)[list(METRICS)].mean()
-    return table.assign(rmse=np.sqrt(table["rmse"])).reset_index()
+    """Return the metrics of each cell; of `wql` the sum of losses, with that of sizes beside it, to be pooled."""
+    grouped = errors.groupby(by)
+    table = grouped[list(METRICS)].mean()
+    sums = grouped[["wql", "size"]].sum(min_count=1)
+    return table.assign(rmse=np.sqrt(table["rmse"]), wql=sums["wql"], size=sums["size"]).reset_index()
 
 
 def _averaged(cells: pd.DataFrame, by: list[str], *, hidden: tuple[str, ...] = ()) -> pd.DataFrame:
-    """Return the mean of each metric over the series that have it."""
+    """Return the mean of each metric over the series that have it; the weighted quantile loss over all at once."""
     undefined = cells["mase"].isna() & cells["mae"].notna()
     grouped = cells.assign(constant=undefined).groupby(by, sort=False)
     counts = grouped.agg(series=("mae", "count"), constant=("constant", "sum"))
     table = counts.join(grouped[list(METRICS)].mean())
+    table["wql"] = _pooled(grouped[["wql", "size"]].sum(min_count=1))
     return table.assign(**dict.fromkeys(hidden, np.nan)).reset_index()
+
+
+def _pooled(sums: pd.DataFrame) -> pd.Series:
+    return sums["wql"] / sums["size"].where(sums["size"] > 0)

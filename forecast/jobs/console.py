@@ -9,7 +9,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -17,10 +19,20 @@ from forecast.data.panel import Panel
 from forecast.evaluation.tables import Backtest
 from forecast.evaluation.verdict import shown
 from forecast.frames import SCENARIO, TARGET, level_name
-from forecast.jobs.scores import by_fold, by_target, labelled
+from forecast.jobs.scores import LABELS, by_fold, by_target, labelled
 
 log = logging.getLogger("forecast")
 HEAD = 12  # rows of a forecast that are printed
+METRICS = set(LABELS.values())
+SHARES = {LABELS[name] for name in ("coverage", "coverage_95")}
+DISPENSABLE = (
+    "width_95",
+    "msis_95",
+    "coverage_95",
+    "rmse",
+    "smape",
+    "wql",
+)  # metrics, the first to go where it is narrow
 FILES = {  # of a run, with what a person finds in them
     "figures/forecast.png": "the plot to open",
     "figures/folds.png": "the plot to open",
@@ -81,19 +93,40 @@ def print_folds(console: Console, scored: Backtest, *, name: str) -> None:
 
 
 def print_table(console: Console, table: pd.DataFrame, *, title: str, bold: str) -> None:
-    """Print a table; the row or column of one model is bold."""
-    printed = Table()
-    for column in table:
+    """Print a table; the row or column of one model is bold. Metrics that find no room are left to the files."""
+    cells = pd.DataFrame({str(name): [_cell(value, str(name)) for value in table[name]] for name in table})
+    cells = cells[_fitting(cells, console.width)]
+    printed = Table(box=SIMPLE_HEAD, padding=0, show_edge=False)
+    for column in map(str, cells):
         number = pd.api.types.is_float_dtype(table[column])
         printed.add_column(
-            str(column), justify="right" if number else "left", no_wrap=not number,
-            style="bold" if column == bold else None,
+            column.replace(" ", "\n") if column in METRICS else column, justify="right" if number else "left",
+            vertical="bottom", min_width=_width(cells, column), style="bold" if column == bold else None,
         )  # fmt: skip
-    for row in table.itertuples(index=False):
-        cells = [shown(cell) if isinstance(cell, float) else str(cell) for cell in row]
-        printed.add_row(*cells, style="bold" if bold in cells else None)
+    for row in cells.itertuples(index=False):
+        printed.add_row(*row, style="bold" if bold in row else None)
     console.print(title, style="italic", markup=False, soft_wrap=True)
     console.print(printed)
+
+
+def _cell(value: object, column: str) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.0%}" if column in SHARES and np.isfinite(value) else shown(value)
+
+
+def _fitting(cells: pd.DataFrame, width: int) -> list[str]:
+    """Return the columns that find room, those first left out that others tell of, too."""
+    kept = list(map(str, cells))
+    for column in (LABELS[name] for name in DISPENSABLE):
+        if sum(_width(cells, name) + 1 for name in kept) > width + 1 and column in kept:
+            kept.remove(column)
+    return kept
+
+
+def _width(cells: pd.DataFrame, column: str) -> int:
+    """Return how wide a column has to be: the longest cell, or word of its title."""
+    return max(map(len, [*cells[column], *(column.split() if column in METRICS else [column])]))
 
 
 def print_forecast(console: Console, predicted: pd.DataFrame) -> None:

@@ -16,8 +16,14 @@ LABELS = {
     "rmse": "RMSE",
     "smape": "sMAPE",
     "mase": "MASE",
-    "coverage": "80 % covers",
-    "width": "80 % width",
+    "crps": "CRPS",
+    "wql": "WQL",
+    "msis": "80% MSIS",
+    "coverage": "80% covers",
+    "width": "80% width",
+    "msis_95": "95% MSIS",
+    "coverage_95": "95% covers",
+    "width_95": "95% width",
 }
 
 

@@ -20,6 +20,9 @@ NAMES = {
     "rmse": "root mean squared error",
     "smape": "sMAPE",
     "mase": "MASE",
+    "crps": "CRPS",
+    "wql": "weighted quantile loss",
+    "msis": "mean scaled interval score",
     "coverage": "share of values inside the interval",
     "width": "mean width of the interval",
 }
