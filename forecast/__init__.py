@@ -9,25 +9,27 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from forecast.calibrated import Calibrated, load
     from forecast.data.columns import Columns
     from forecast.data.generator import make_sales
     from forecast.data.panel import Panel
-    from forecast.ensemble import Ensemble, load
+    from forecast.ensemble import Ensemble
     from forecast.evaluation.backtest import backtest
     from forecast.forecaster import Forecaster
     from forecast.training.settings import Training
 
 __version__ = "0.1.0"
-__all__ = ["Columns", "Ensemble", "Forecaster", "Panel", "Training", "backtest", "load", "make_sales"]
+__all__ = ["Calibrated", "Columns", "Ensemble", "Forecaster", "Panel", "Training", "backtest", "load", "make_sales"]
 
 _HOMES = {
+    "Calibrated": "forecast.calibrated",
     "Columns": "forecast.data.columns",
     "Ensemble": "forecast.ensemble",
     "Forecaster": "forecast.forecaster",
     "Panel": "forecast.data.panel",
     "Training": "forecast.training.settings",
     "backtest": "forecast.evaluation.backtest",
-    "load": "forecast.ensemble",
+    "load": "forecast.calibrated",
     "make_sales": "forecast.data.generator",
 }
 

@@ -38,7 +38,6 @@ from forecast.folders import (
     checksums,
     refuse_absent,
     refuse_to_replace,
-    standing,
     steadily,
     whole_folder,
 )
@@ -46,6 +45,7 @@ from forecast.forecaster import Forecaster
 from forecast.members import fit_apart, fit_in_turn, label, log_histories, naming
 from forecast.predictor import Predictor, Table
 from forecast.saved import artifact
+from forecast.trained import Yardstick
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
@@ -290,7 +290,32 @@ class Ensemble(Predictor):
         for number, member in enumerate(self.members_):
             with naming(number, member):
                 values.append(member.predict_origins(panel, series, ends, levels=levels))
-        return combination(self.combine)(np.stack(values), self.weights_)
+        combined = combination(self.combine)(np.stack(values), self.weights_)
+        combined[..., 1:] = self._whole(combined[..., 1:])
+        return combined
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the quantiles are whole numbers, which those of every member have to be."""
+        return all(member.is_whole for member in self.members_)
+
+    @property
+    def path_seed(self) -> int:
+        """What sample paths are drawn with."""
+        return self.members_[0].path_seed
+
+    def yardstick(self, panel: Panel, series: np.ndarray, ends: np.ndarray) -> Yardstick:
+        """Return how the first member scales the windows of some origins: series and ends (N,)."""
+        return self.members_[0].yardstick(panel, series, ends)
+
+    def _paths(self, panel: Panel, series: np.ndarray, ends: np.ndarray, n: int, *, seed: int) -> np.ndarray:
+        """Return n courses (N, H, C, n): those of the members of the same random numbers made one."""
+        values = [member._paths(panel, series, ends, n, seed=seed) for member in self.members_]
+        return self._whole(combination(self.combine)(np.stack(values), self.weights_))
+
+    def _whole(self, values: np.ndarray) -> np.ndarray:
+        """Round what is made of whole numbers; half a count rounds up, so that a quantile holds what it says."""
+        return np.ceil(values - 1e-9) if self.is_whole else values
 
     def _checked(self) -> np.ndarray | None:
         """Refuse settings that make no sense; return the weights (M,), None where they are to be found."""
@@ -385,20 +410,6 @@ class Ensemble(Predictor):
             f"leaves nothing to train on or to score; the longest series has {panel.ends.max()} steps. Lower "
             "validation, give longer series, or leave weights out."
         )
-
-
-def load(path: str | Path, *, allow: Iterable[type] = ()) -> Forecaster | Ensemble:
-    """Read a saved forecaster or a saved ensemble, whichever the folder holds; no code in it is run.
-
-    Parameters
-    ----------
-    path : path
-        What `save` wrote.
-    allow : iterable of type
-        Network, loss or scaler classes of one's own that it may name.
-    """
-    kind = Ensemble if (standing(Path(path)) / artifact.ENSEMBLE).is_file() else Forecaster
-    return kind.load(path, allow=allow)
 
 
 def _place(number: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -19,7 +20,7 @@ from forecast.data.laying import laid, observed
 from forecast.data.panel import Panel
 from forecast.data.windows import refuse_missing_known
 from forecast.errors import ConfigError, DataError, named
-from forecast.frames import SCENARIO, TARGET, forecast_frame, level_names, raised_to_minima, told
+from forecast.frames import SCENARIO, TARGET, forecast_frame, level_names, raised_to_minima, sample_frame, told
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
@@ -76,6 +77,20 @@ class Predictor(BaseEstimator, ABC):
     def save(self, path: str | Path) -> Path:
         """Write what was learned as a folder; whole or not at all."""
 
+    @property
+    @abstractmethod
+    def is_whole(self) -> bool:
+        """Whether the quantiles are whole numbers."""
+
+    @property
+    @abstractmethod
+    def path_seed(self) -> int:
+        """What sample paths are drawn with."""
+
+    @abstractmethod
+    def _paths(self, panel: Panel, series: np.ndarray, ends: np.ndarray, n: int, *, seed: int) -> np.ndarray:
+        """Return n courses (N, H, C, n) from origins that have an observation in their context."""
+
     @abstractmethod
     def _values(self, panel: Panel, series: np.ndarray, ends: np.ndarray, levels: Sequence[float]) -> np.ndarray:
         """Return forecasts (N, H, C, 1 + Q) from origins that have an observation in their context."""
@@ -119,6 +134,40 @@ class Predictor(BaseEstimator, ABC):
         for stranger in self.encoding.strangers(panel):
             log.warning("training has not met %s: it counts as never seen.", stranger)
         return forecast_frame(panel, series, panel.ends, values, levels)
+
+    def sample(
+        self, frame: Table | None = None, *, future: pd.DataFrame | None = None, paths: int = 100
+    ) -> pd.DataFrame:
+        """Draw sample paths of the steps after the end of each series; the same call draws the same.
+
+        A network that reads its own draws, such as deepar, gives the paths that it was fed. Of others each step has its
+        own distribution, and steps are drawn together by a normal copula, as their errors went together on training
+        windows, each target by itself. A path of an ensemble is its members' paths of the same random numbers made one;
+        calibrated values come in the order of those of the model. Series share the random numbers of a path: sum over
+        steps, not over series.
+
+        Parameters
+        ----------
+        frame, future
+            As of `predict`.
+        paths : int
+            How many for each series.
+
+        Returns
+        -------
+        DataFrame with id, time, ``sample`` (the number of the path, from 0) and ``forecast``; with several targets a
+        column ``target`` after the time. Values below the minimum of a target are raised to it.
+        """
+        check_is_fitted(self)
+        if not isinstance(paths, Integral) or isinstance(paths, bool) or paths < 1:
+            raise ConfigError(f"paths is a whole number of 1 or more, got {paths!r}.")
+        panel = self._given(frame, future)
+        series = np.arange(len(panel.ids))
+        seen = self._seen(panel, series, panel.ends)
+        drawn = self._paths(panel, series, panel.ends, int(paths), seed=self.path_seed)
+        values = self._finished(drawn, seen, panel.ids)
+        self._tell_of_unforecast(panel, values)
+        return sample_frame(panel, series, panel.ends, values)
 
     def predict_origins(
         self, panel: Panel, series: np.ndarray, ends: np.ndarray, *, levels: Sequence[float]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from copy import deepcopy
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,16 +15,39 @@ from forecast.batch import Inputs
 from forecast.data.encoding import Encoding
 from forecast.data.panel import Panel
 from forecast.data.windows import prediction_windows
-from forecast.errors import ConfigError, DataError
-from forecast.frames import attention_frame, sample_frame
+from forecast.errors import DataError
+from forecast.frames import attention_frame
 from forecast.losses import LEVELS
 from forecast.memory import within_memory
 from forecast.model import Model
 from forecast.networks.attention import Attention, attention_of
 from forecast.parameters import device_of
 from forecast.predictor import Predictor, Table
+from forecast.scaling import Scaler
 
 PREDICTION_BATCH = 1024  # windows a pass in prediction
+
+
+class Yardstick(NamedTuple):
+    """The way from the unit of each origin's series to the axis of the network, and back.
+
+    Letters: N origins, H horizon, C targets, Q values of each step.
+    """
+
+    loc: np.ndarray  # (N, H, C)
+    scale: np.ndarray  # (N, H, C)
+    scaler: Scaler
+
+    def scaled(self, values: np.ndarray) -> np.ndarray:
+        """Return values (N, H, C, Q) on the scaled axis, same shape; NaN stays NaN."""
+        moved = self.scaler.transformed(torch.as_tensor(np.moveaxis(values, -1, 1))).numpy()
+        return np.where(
+            np.isnan(values), np.nan, (np.moveaxis(moved, 1, -1) - self.loc[..., None]) / self.scale[..., None]
+        )
+
+    def restored(self, values: np.ndarray) -> np.ndarray:
+        """Return scaled values (N, H, C, Q) in the unit of the series, same shape."""
+        return self.scaler.restored(torch.as_tensor(values * self.scale[..., None] + self.loc[..., None])).numpy()
 
 
 class TrainedNetwork(Predictor):
@@ -46,42 +70,6 @@ class TrainedNetwork(Predictor):
     def encoding(self) -> Encoding:
         """Statistics and vocabularies of the training span."""
         return self.encoding_
-
-    def sample(
-        self, frame: Table | None = None, *, future: pd.DataFrame | None = None, paths: int = 100
-    ) -> pd.DataFrame:
-        """Draw sample paths of the steps after the end of each series; the same call draws the same.
-
-        A network that reads its own draws, such as deepar, gives the paths that it was fed. Of others each step has its
-        own distribution, and steps are drawn together by a normal copula, as their errors went together on training
-        windows, each target by itself. Series share the random numbers of a path: sum over steps, not over series.
-
-        Parameters
-        ----------
-        frame, future
-            As of `predict`.
-        paths : int
-            How many for each series.
-
-        Returns
-        -------
-        DataFrame with id, time, ``sample`` (the number of the path, from 0) and ``forecast``; with several targets a
-        column ``target`` after the time. Values below the minimum of a target are raised to it.
-        """
-        check_is_fitted(self)
-        if not isinstance(paths, (int, np.integer)) or isinstance(paths, bool) or paths < 1:
-            raise ConfigError(f"paths is a whole number of 1 or more, got {paths!r}.")
-        panel = self._given(frame, future)
-        series = np.arange(len(panel.ids))
-        seen = self._seen(panel, series, panel.ends)
-        drawn = []
-        with within_memory(DataError, "Draw fewer paths, or of fewer series at a time."):
-            for _, inputs in self._batches(panel, series, panel.ends):
-                draw = torch.Generator().manual_seed(self.seed)
-                drawn.append(self.model_.paths(inputs, paths, draw).cpu().numpy())
-        values = self._finished(np.concatenate(drawn), seen, panel.ids)
-        self._tell_of_unforecast(panel, values)
-        return sample_frame(panel, series, panel.ends, values)
 
     def attention(self, frame: Table | None = None, *, future: pd.DataFrame | None = None) -> pd.DataFrame:
         """Forecast as `predict` does, and return what each step ahead looked at; of networks with attention.
@@ -128,6 +116,27 @@ class TrainedNetwork(Predictor):
         return tuple(getattr(self.model_.loss, "levels", LEVELS))
 
     @property
+    def is_whole(self) -> bool:
+        """Whether the quantiles are whole numbers."""
+        return self.model_.loss.is_whole
+
+    @property
+    def path_seed(self) -> int:
+        """What sample paths are drawn with."""
+        return self.seed
+
+    @torch.inference_mode()
+    def yardstick(self, panel: Panel, series: np.ndarray, ends: np.ndarray) -> Yardstick:
+        """Return how the windows of some origins are scaled: series and ends (N,)."""
+        parts = []
+        for _, inputs in self._batches(panel, series, ends):
+            affine = self.model_.scaler(inputs)[1].horizon(self.horizon_)
+            shape = (len(inputs.target), self.horizon_, inputs.target.shape[2])
+            parts.append([part.expand(shape).double().cpu().numpy() for part in affine])
+        loc, scale = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return Yardstick(loc, scale, deepcopy(self.model_.scaler).cpu())
+
+    @property
     def device(self) -> torch.device:
         """Where predictions are made."""
         return device_of(self.accelerator)
@@ -139,6 +148,15 @@ class TrainedNetwork(Predictor):
             for batch, inputs in self._batches(panel, series, ends):
                 values[batch] = self.model_.forecast(inputs, levels, seed=self.seed).cpu().numpy()
         return values
+
+    def _paths(self, panel: Panel, series: np.ndarray, ends: np.ndarray, n: int, *, seed: int) -> np.ndarray:
+        """Return n courses of each origin (N, H, C, n)."""
+        drawn = []
+        with within_memory(DataError, "Draw fewer paths, or of fewer series at a time."):
+            for _, inputs in self._batches(panel, series, ends):
+                draw = torch.Generator().manual_seed(seed)
+                drawn.append(self.model_.paths(inputs, n, draw).cpu().numpy())
+        return np.concatenate(drawn)
 
     def _batches(self, panel: Panel, series: np.ndarray, ends: np.ndarray) -> Iterator[tuple[slice, Inputs]]:
         """Make the model ready to forecast, and go through the windows of origins: which of them, and what is known."""

@@ -27,8 +27,8 @@ from torch import nn
 
 from forecast import Columns, Forecaster, Training
 from forecast.batch import Inputs, Sizes
+from forecast.calibrated import load
 from forecast.config import names, usual
-from forecast.ensemble import load
 from forecast.errors import ArtifactError, ConfigError, DataError, TrainingError, WriteError
 from forecast.networks.recurrent import Recurrent
 from forecast.saved import artifact

@@ -28,8 +28,9 @@ from torch import Tensor, nn
 
 from forecast import Columns, Forecaster, Panel, Training
 from forecast.batch import Inputs, Sizes
+from forecast.calibrated import load
 from forecast.combination import best_weights, mean, median, spread_of
-from forecast.ensemble import Ensemble, load
+from forecast.ensemble import Ensemble
 from forecast.errors import ArtifactError, ConfigError, DataError, ForecastError, TrainingError
 from forecast.saved import artifact
 

@@ -20,7 +20,7 @@ import pytest
 from frames import made_frame
 
 from forecast import Forecaster, Training
-from forecast.ensemble import load
+from forecast.calibrated import load
 from forecast.errors import AbsentError, ArtifactError, WriteError
 from forecast.files import STALE, read_regular, write_new, write_whole
 from forecast.folders import standing, steadily, whole_folder

@@ -24,8 +24,8 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 from forecast import Columns, Forecaster, Panel, Training, jobs
+from forecast.calibrated import load
 from forecast.data.sources import read_table
-from forecast.ensemble import load
 from forecast.errors import ForecastError
 
 SECONDS = 20.0  # that one example may take

@@ -11,8 +11,9 @@ import pytest
 from command import TINY, files_in, forecast
 from frames import made_frame
 
+from forecast.calibrated import load
 from forecast.config import read
-from forecast.ensemble import Ensemble, load
+from forecast.ensemble import Ensemble
 
 FAST = ("test.windows=1", "test.baselines=[naive]", "hydra.run.dir=run")
 KNOWN = ("data.path=my.csv", "data.columns.known=[price,promo]", "horizon=4")

@@ -13,7 +13,8 @@ from command import TINY, forecast
 from frames import made_frame
 
 from forecast import Columns, Forecaster, Panel, Training
-from forecast.ensemble import Ensemble, load
+from forecast.calibrated import load
+from forecast.ensemble import Ensemble
 from forecast.errors import DataError
 from forecast.jobs.learner import Learner
 

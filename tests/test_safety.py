@@ -15,7 +15,8 @@ from forging import BOMB, DEEP, FILES, HUGE, forge, nothing_runs, put, sign
 from frames import made_frame
 
 from forecast import Columns, Forecaster, Training
-from forecast.ensemble import Ensemble, load
+from forecast.calibrated import load
+from forecast.ensemble import Ensemble
 from forecast.errors import ArtifactError, ForecastError
 
 CODE = [

@@ -58,7 +58,7 @@ def warm_learner(settings: dict[str, Any]) -> Learner:
 
 def load_run(folder: str | Path, *, accelerator: dict[str, Any]) -> Predictor:
     """Return what a run has saved, or what was saved to a folder."""
-    from forecast.ensemble import load  # loads torch, which a refused setting does not wait for
+    from forecast.calibrated import load  # loads torch, which a refused setting does not wait for
 
     folder = Path(folder)
     saved = load(folder / "model" if standing(folder / "model").is_dir() else folder)

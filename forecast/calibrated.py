@@ -1,0 +1,421 @@
+"""Any forecaster with calibrated intervals, and how what was saved is read again.
+
+Saved it is one folder:
+
+    calibrated.yaml       format, class, settings, levels
+    shifts.safetensors    what is added to each quantile
+    checksums.json        sha256 of them, and of the checksums of the model
+    model/                the saved forecaster or ensemble
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Sequence
+from copy import copy
+from numbers import Integral
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from safetensors.numpy import load as load_arrays
+from safetensors.numpy import save as save_arrays
+from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
+
+from forecast.calibration import GRID, Shifts, refuse_few, reordered
+from forecast.choice import is_auto
+from forecast.config import USUAL, build, usual
+from forecast.data.columns import Columns
+from forecast.data.encoding import Encoding
+from forecast.data.panel import Panel
+from forecast.data.splits import Split, split_ends
+from forecast.data.windows import observed_around
+from forecast.documents import yaml_of
+from forecast.ensemble import OWN as OWN_ENSEMBLE
+from forecast.ensemble import Ensemble
+from forecast.errors import ArtifactError, ConfigError, DataError
+from forecast.files import write_new
+from forecast.folders import (
+    CHECKSUMS,
+    checked_files,
+    checksums,
+    refuse_absent,
+    refuse_to_replace,
+    standing,
+    steadily,
+    whole_folder,
+)
+from forecast.forecaster import Forecaster
+from forecast.losses import LEVELS
+from forecast.predictor import Predictor, Table
+from forecast.saved import artifact
+
+if TYPE_CHECKING:
+    from lightning.pytorch.loggers import Logger
+
+log = logging.getLogger("forecast")
+SETTINGS, SHIFTS, MODEL = "calibrated.yaml", "shifts.safetensors", "model"
+OWN = rf"{re.escape(SETTINGS)}|{re.escape(SHIFTS)}|{re.escape(CHECKSUMS)}|{MODEL}/({OWN_ENSEMBLE}|{artifact.OWN})"
+MOST_ORIGINS = 20_000  # that are forecast to calibrate; of more, evenly chosen ones
+
+
+class Calibrated(Predictor):
+    """A forecaster or ensemble whose intervals are moved until they hold what they say, step by step of the horizon.
+
+    Horizons at the end of what `fit` is given are held back from training and from all that training chooses. The
+    errors there, in units of the scaled axis and over all series together, tell how far each quantile has to move.
+
+    That holds exactly where windows held back and windows to come are exchangeable. Series are not: levels break,
+    seasons differ, neighbouring windows overlap. Coverage is then about right as long as errors to come are like those
+    held back, on average over series and time; of one series or one season it may be far off.
+
+    Parameters
+    ----------
+    predictor : Forecaster or Ensemble
+        It stays as it is: copies are fitted.
+    windows : int
+        Horizons held back.
+    step : int
+        Steps from one origin in them to the next. Origins that overlap tell little more, but smooth what is told.
+    refit : bool
+        Fit again on everything afterwards, as the intervals of a model that has seen less are rather wide than narrow.
+        Otherwise what is held back stays unseen by training, as the method has it.
+
+    Attributes
+    ----------
+    predictor_ : Forecaster or Ensemble
+        Fitted.
+    shifts_ : Shifts
+        What each quantile is moved by.
+    origins_ : int
+        From how many origins it was learned.
+    horizon_, context_length_, seasonality_, freq_, history_, panel_
+        As of every `Predictor`.
+
+    Examples
+    --------
+    >>> Calibrated(Forecaster("gru", horizon=14), windows=10).fit(frame).predict()  # doctest: +SKIP
+    """
+
+    predictor_: Forecaster | Ensemble
+    shifts_: Shifts
+    origins_: int
+
+    def __init__(
+        self, predictor: Forecaster | Ensemble, *, windows: int = 10, step: int = 1, refit: bool = True
+    ) -> None:
+        self.predictor = predictor
+        self.windows = windows
+        self.step = step
+        self.refit = refit
+
+    @property
+    def horizon(self) -> int:  # type: ignore[override]
+        """Steps to forecast."""
+        return self.predictor.horizon
+
+    @property
+    def columns(self) -> Columns | None:  # type: ignore[override]
+        """Roles of the table's columns."""
+        return self.predictor.columns
+
+    @property
+    def freq(self) -> str | None:  # type: ignore[override]
+        """Step of time."""
+        return self.predictor.freq
+
+    def fit(
+        self,
+        frame: Table,
+        *,
+        warm_start: bool = False,
+        update_statistics: bool = False,
+        folder: Path | None = None,
+        logger: Logger | None = None,
+    ) -> Self:
+        """Train without the horizons held back, learn from them, and train again on everything.
+
+        Parameters
+        ----------
+        frame : DataFrame, Series or Panel
+            Long or wide, any order of rows.
+        warm_start : bool
+            Go on from what was learned before. The calibration stays: what is held back would tell nothing of a model
+            that has seen it.
+        update_statistics, logger
+            As of `Forecaster.fit`.
+        folder : Path
+            Where checkpoints go, those of the second training in a folder ``refit``.
+
+        Raises
+        ------
+        ValueError
+            If the table or a parameter cannot be used, or too few origins are held back for the levels of the model.
+        KeyboardInterrupt
+            If it is interrupted; it is what it was. With a folder the same call goes on.
+        """
+        before = dict(self.__dict__)
+        try:
+            return self._fit(frame, warm_start, update_statistics, folder=folder, logger=logger)
+        except BaseException:
+            self.__dict__.update(before)
+            raise
+
+    def _fit(
+        self, frame: Table, warm_start: bool, update_statistics: bool, *, folder: Path | None, logger: Logger | None
+    ) -> Self:
+        self._check()
+        if warm_start:
+            check_is_fitted(self)
+            now = self.predictor.get_params(deep=False)
+            started = copy(self.predictor_).set_params(**now)
+            started.fit(frame, warm_start=True, update_statistics=update_statistics, folder=folder, logger=logger)
+            return self._settle(started)
+        self.__dict__.pop("panel_", None)
+        panel = self.as_panel(frame, freq=self.freq)
+        ends = self._ends(panel)
+        self._origins(panel, ends, int(panel.ends.max()), _planned_levels(self.predictor))  # before training
+        known = panel.until(ends[0])
+        fitted = clone(self.predictor)
+        fitted.fit(known, folder=folder, logger=logger)
+        log.info("calibrating on %d horizons held back", self.windows)
+        self._learn(fitted, panel, ends)
+        if self.refit:
+            fitted = clone(self.predictor)
+            fitted.fit(panel, folder=folder and folder / "refit")
+        return self._settle(fitted, panel)
+
+    @property
+    def encoding(self) -> Encoding:
+        """Statistics and vocabularies of the training span."""
+        return self.predictor_.encoding
+
+    def covers(self, level: float) -> bool:
+        """Return whether a level lies within those calibrated."""
+        return self.shifts_.levels[0] - 1e-9 <= level <= self.shifts_.levels[-1] + 1e-9
+
+    def own_levels(self) -> tuple[float, ...]:
+        """Return the levels of the model."""
+        return self.predictor_.own_levels()
+
+    def save(self, path: str | Path) -> Path:
+        """Write model and calibration as one folder; whole or not at all."""
+        check_is_fitted(self)
+        path = Path(path)
+        refuse_to_replace(path, SETTINGS, OWN, kind="calibrated forecaster")
+        head = {
+            "format": artifact.FORMAT,
+            "class": type(self).__name__,
+            "windows": self.windows,
+            "step": self.step,
+            "refit": self.refit,
+            "fitted": {
+                "origins": self.origins_,
+                "levels": list(self.shifts_.levels),
+                "bases": list(self.shifts_.bases),
+            },
+        }
+        with whole_folder(path) as folder:
+            files = {
+                SETTINGS: artifact.plain_yaml(head),
+                SHIFTS: save_arrays({"values": np.ascontiguousarray(self.shifts_.values)}),
+            }
+            for name, content in files.items():
+                write_new(folder / name, content)
+            files[f"{MODEL}/{CHECKSUMS}"] = (self.predictor_.save(folder / MODEL) / CHECKSUMS).read_bytes()
+            write_new(folder / CHECKSUMS, checksums(files))
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path, *, allow: Iterable[type] = ()) -> Calibrated:
+        """Read a saved one; no code in it is run.
+
+        Parameters
+        ----------
+        path : path
+            What `save` wrote.
+        allow : iterable of type
+            Network, loss or scaler classes of one's own that the saved model may name.
+        """
+        path, allow = Path(path), tuple(allow)
+        return steadily(path, lambda place: cls._read(place, allow))
+
+    @classmethod
+    def _read(cls, path: Path, allow: tuple[type, ...]) -> Calibrated:
+        kind = "calibrated forecaster"
+        refuse_absent(path, SETTINGS, kind=kind)
+        artifact.refuse_other_formats(path / SETTINGS)
+        files = checked_files(path, [SETTINGS, SHIFTS, f"{MODEL}/{CHECKSUMS}"])
+        model = _uncalibrated(path / MODEL, allow)
+        with artifact.refusing(path, kind=kind):
+            head = yaml_of(files[SETTINGS], path / SETTINGS)
+            if head["class"] != cls.__name__:
+                raise ArtifactError(f"its class is {head['class']!r}.")
+            calibrated = cls(clone(model), **{name: head[name] for name in ("windows", "step", "refit")})
+            calibrated._check()
+            fitted = head["fitted"]
+            levels, bases = (tuple(map(float, fitted[name])) for name in ("levels", "bases"))
+            values = load_arrays(files[SHIFTS])["values"].astype(np.float64)
+            _refuse_odd(levels, bases, values, model)
+            calibrated.shifts_, calibrated.origins_ = Shifts(levels, bases, values), int(fitted["origins"])
+            return calibrated._settle(model)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the quantiles are whole numbers."""
+        return self.predictor_.is_whole
+
+    @property
+    def path_seed(self) -> int:
+        """What sample paths are drawn with."""
+        return self.predictor_.path_seed
+
+    def _values(self, panel: Panel, series: np.ndarray, ends: np.ndarray, levels: Sequence[float]) -> np.ndarray:
+        """Return forecasts (N, H, C, 1 + Q): the point as it is, the quantiles moved."""
+        beyond = [level for level in levels if not self.covers(level)]
+        if beyond:
+            first, last = self.shifts_.levels[0], self.shifts_.levels[-1]
+            raise ConfigError(
+                f"level {beyond[0]:g} lies outside the calibrated levels {first:g} to {last:g}. Hold back more "
+                "(calibration.windows), or ask for another."
+            )
+        point, moved = self._moved(panel, series, ends, levels)
+        return np.concatenate([point, moved], axis=-1)
+
+    def _paths(self, panel: Panel, series: np.ndarray, ends: np.ndarray, n: int, *, seed: int) -> np.ndarray:
+        """Return n courses (N, H, C, n): calibrated values in the order of those of the model."""
+        like = self.predictor_._paths(panel, series, ends, n, seed=seed)
+        _, moved = self._moved(panel, series, ends, (np.arange(n) + 0.5) / n)
+        return reordered(moved, like, seed=seed)
+
+    def _moved(
+        self, panel: Panel, series: np.ndarray, ends: np.ndarray, levels: Sequence[float] | np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the points (N, H, C, 1) and calibrated quantiles (N, H, C, Q)."""
+        values, quantiles = self._based(self.predictor_, panel, series, ends, self.shifts_.bases)
+        yardstick = self.predictor_.yardstick(panel, series, ends)
+        moved = yardstick.restored(self.shifts_.moved(yardstick.scaled(quantiles), levels))
+        return values[..., :1], np.round(moved) if self.predictor_.is_whole else moved
+
+    def _based(
+        self, fitted: Predictor, panel: Panel, series: np.ndarray, ends: np.ndarray, bases: Sequence[float]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return forecasts of a fitted predictor (N, H, C, 1 + U), and of them its quantiles at bases (N, H, C, T)."""
+        different = sorted(set(bases))
+        values = fitted._values(panel, series, ends, different)
+        return values, values[..., [1 + different.index(base) for base in bases]]
+
+    def _learn(self, fitted: Forecaster | Ensemble, panel: Panel, ends: np.ndarray) -> None:
+        """Learn the shifts from the origins `ends` (W, n), which a fitted predictor has not seen."""
+        series, origins = self._origins(panel, ends, fitted.context_length_, fitted.own_levels())
+        levels = sorted({*GRID, *fitted.own_levels()})
+        bases = _bases(fitted, levels)
+        _, quantiles = self._based(fitted, panel, series, origins, bases)
+        yardstick = fitted.yardstick(panel, series, origins)
+        steps = panel.offsets[series][:, None] + origins[:, None] + np.arange(self.horizon)
+        truth = yardstick.scaled(panel.target[steps][..., None])[..., 0]
+        self.shifts_ = Shifts.fit(truth, yardstick.scaled(quantiles), levels=levels, bases=bases)
+        self.origins_ = len(series)
+
+    def _origins(
+        self, panel: Panel, ends: np.ndarray, context: int, levels: Sequence[float]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return series and ends (N,) of what is held back with an observation around; enough for the levels."""
+        window, series = np.nonzero((ends > 0) & (ends + self.horizon <= panel.ends))
+        origins = ends[window, series]
+        both = observed_around(panel, series, origins, context_length=context, horizon=self.horizon)
+        apart = both & (window % -(-self.horizon // self.step) == 0)
+        refuse_few(int(apart.sum()), levels)
+        chosen = np.flatnonzero(both)
+        chosen = chosen[:: -(-len(chosen) // MOST_ORIGINS)]
+        return series[chosen], origins[chosen]
+
+    def _ends(self, panel: Panel) -> np.ndarray:
+        """Return where the known part of each series ends at each origin held back (W, n)."""
+        count = 1 + (self.windows - 1) * self.horizon // self.step
+        split: Split = "series_end" if panel.freq.kind == "integer" else "calendar"
+        ends = split_ends(panel, horizon=self.horizon, windows=count, split=split, step=self.step)
+        if (ends[0] <= self.horizon).all():
+            raise DataError(
+                f"calibration.windows={self.windows} holds back {self.windows} horizons of {self.horizon} steps, which "
+                f"leaves nothing to train on; the longest series has {panel.ends.max()} steps. Lower it, or give "
+                "longer series."
+            )
+        return ends
+
+    def _settle(self, fitted: Forecaster | Ensemble, panel: Panel | None = None) -> Self:
+        """Take over what was fitted; forecasts go on from the end of a panel, where one is given."""
+        self.predictor_ = fitted
+        for name in ("horizon_", "freq_", "seasonality_", "context_length_"):
+            setattr(self, name, getattr(fitted, name))
+        if hasattr(fitted, "history_"):
+            self.history_ = fitted.history_
+        if panel is not None:
+            fitted.panel_ = panel.tail(fitted.context_length_)
+        self.panel_ = fitted.panel_
+        return self
+
+    def _check(self) -> None:
+        if not isinstance(self.predictor, Forecaster | Ensemble):
+            raise ConfigError(f"predictor is a Forecaster or an Ensemble, got {self.predictor!r}.")
+        for name in ("windows", "step"):
+            value = getattr(self, name)
+            if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+                raise ConfigError(f"calibration.{name} is a whole number of 1 or more, got {value!r}.")
+        if not isinstance(self.refit, bool):
+            raise ConfigError(f"calibration.refit is true or false, got {self.refit!r}.")
+
+
+def load(path: str | Path, *, allow: Iterable[type] = ()) -> Forecaster | Ensemble | Calibrated:
+    """Read what was saved: a forecaster, an ensemble, or either with its calibration; no code in it is run.
+
+    Parameters
+    ----------
+    path : path
+        What `save` wrote.
+    allow : iterable of type
+        Network, loss or scaler classes of one's own that it may name.
+    """
+    if (standing(Path(path)) / SETTINGS).is_file():
+        return Calibrated.load(path, allow=allow)
+    return _uncalibrated(Path(path), tuple(allow))
+
+
+def _uncalibrated(path: Path, allow: tuple[type, ...]) -> Forecaster | Ensemble:
+    kind = Ensemble if (standing(path) / artifact.ENSEMBLE).is_file() else Forecaster
+    return kind.load(path, allow=allow)
+
+
+def _planned_levels(predictor: Forecaster | Ensemble) -> tuple[float, ...]:
+    """Return the levels that a predictor will have when it is fitted."""
+    first = predictor.members[0] if isinstance(predictor, Ensemble) else predictor
+    loss = first.loss or (USUAL["loss"] if is_auto(first.model) else usual("loss", first.model))
+    return tuple(getattr(build("loss", loss), "levels", LEVELS))
+
+
+def _bases(fitted: Predictor, levels: Sequence[float]) -> list[float]:
+    """Return for each level the nearest that a model can give: there it begins."""
+    found = np.array([level for level in levels if fitted.covers(level)])
+    if not len(found):
+        raise ConfigError("this model gives no quantiles, so there is nothing to calibrate. Set calibration.windows=0.")
+    return [float(found[np.abs(found - level).argmin()]) for level in levels]
+
+
+def _refuse_odd(
+    levels: tuple[float, ...], bases: tuple[float, ...], values: np.ndarray, model: Forecaster | Ensemble
+) -> None:
+    """Refuse a saved calibration that cannot be one of this model."""
+    shape = (model.horizon_, len(model.panel_.columns.targets), len(levels))
+    fits = (
+        0 < len(levels) == len(bases)
+        and all(0 < level < 1 for level in levels)
+        and list(levels) == sorted(set(levels))
+        and all(model.covers(base) for base in bases)
+        and 0.5 in levels
+        and values.shape == shape
+        and np.isfinite(values).all()
+    )
+    if not fits:
+        raise ArtifactError("its calibration does not fit its model. Take a whole copy.")
