@@ -82,6 +82,18 @@ class Members:
 
 
 @dataclass
+class Calibration:
+    """Whether intervals are calibrated: ``windows`` horizons are held back for it, none where it is 0.
+
+    ``step`` lies between origins in them; ``refit`` trains again on everything afterwards. As of `Calibrated`.
+    """
+
+    windows: int = 0
+    step: int = 1
+    refit: bool = True
+
+
+@dataclass
 class Learning:
     """What every job that trains has in common."""
 
@@ -95,6 +107,7 @@ class Learning:
     context_length: int | None = None
     training: Training = field(default_factory=Training)
     ensemble: Members = field(default_factory=Members)
+    calibration: Calibration = field(default_factory=Calibration)
     seed: int = 0
     progress: bool = True
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from command import TINY, forecast
 from frames import made_frame
 
 from forecast import Calibrated, Ensemble, Forecaster, Training, backtest, load
@@ -225,3 +227,34 @@ def _noise(*, series: int, rows: int) -> pd.DataFrame:
 
 def _held(scored: Any) -> float:
     return float(scored.scores["coverage"].iloc[0])
+
+
+def test_the_job_calibrates_saves_and_forecasts_wider_levels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    made_frame(rows=120).to_csv("table.csv", index=False)
+    table = ("data.path=table.csv", "horizon=3")
+    assert forecast("train", *TINY, *table, "test.windows=1", "calibration.windows=20", "hydra.run.dir=first") == 0
+    card = json.loads(Path("first/card.json").read_text(encoding="utf-8"))
+    assert card["calibration"].startswith("20 horizons held back, 116 origins, trained again")
+    assert pd.read_csv("first/metrics.csv")["coverage_95"].notna().all()
+    assert forecast("predict", "run=first", "levels=[0.025,0.975]", "hydra.run.dir=ahead") == 0
+    predicted = pd.read_csv("ahead/forecast.csv")
+    assert (predicted["q0.025"] < predicted["q0.975"]).all()
+    warm = ("warm_start=first", "data.path=table.csv", "test.windows=0", "hydra.run.dir=second")
+    assert forecast("train", *TINY[:3], *warm) == 0
+    first, second = load("first/model"), load("second/model")
+    assert isinstance(first, Calibrated) and isinstance(second, Calibrated)
+    assert second.shifts_.levels == first.shifts_.levels
+    folds = ("backtest.folds=2", "calibration.windows=9", "hydra.run.dir=folds")
+    assert forecast("backtest", *TINY, *table, *folds) == 0
+    assert forecast("train", *TINY, *table, "calibration.windows=-1") == 2
+
+
+def test_a_calibrated_ensemble_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:
+    """The folder of checkpoints is that of members, and of the second training apart from it."""
+    members = [_network(seed=seed) for seed in (0, 1)]
+    frame = made_frame(rows=120)
+    whole = Calibrated(Ensemble(members), windows=6).fit(frame, folder=tmp_path / "fit")
+    assert (tmp_path / "fit" / "refit" / "member-1").is_dir()
+    again = Calibrated(Ensemble(members), windows=6).fit(frame, folder=tmp_path / "fit")
+    pd.testing.assert_frame_equal(again.predict(), whole.predict(), check_exact=True)

@@ -79,7 +79,7 @@ def test_the_sentence_bears_a_perfect_rival() -> None:
 
 
 def test_a_note_tells_intervals_that_are_too_narrow_or_too_wide() -> None:
-    for held, told in ((0.57, "hold 57% of the truth: too narrow"), (0.97, "too wide"), (0.78, ""), (np.nan, "")):
+    for held, told in ((0.57, "hold 57% of the truth, too narrow"), (0.97, "too wide"), (0.78, ""), (np.nan, "")):
         scored = _scored({"network": [1.0]})
         scored.scores["coverage"] = held
         note = interval_note(scored, name="network")

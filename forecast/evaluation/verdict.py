@@ -13,9 +13,10 @@ FAR = 0.1  # from the nominal coverage, from which on a sentence says so
 LEVEL = 0.02  # relative difference up to which two methods are called level
 
 
-def conclusion(scored: Backtest, *, name: str, columns: Columns) -> str:
+def conclusion(scored: Backtest, *, name: str, columns: Columns, is_calibrated: bool = False) -> str:
     """Return who won, and what a reader should know before believing it."""
-    return verdict(scored, name=name) + interval_note(scored, name=name) + covariate_note(columns)
+    note = interval_note(scored, name=name, is_calibrated=is_calibrated)
+    return verdict(scored, name=name) + note + covariate_note(columns)
 
 
 def verdict(scored: Backtest, *, name: str) -> str:
@@ -52,12 +53,18 @@ def verdict(scored: Backtest, *, name: str) -> str:
     )
 
 
-def interval_note(scored: Backtest, *, name: str) -> str:
+def interval_note(scored: Backtest, *, name: str, is_calibrated: bool = False) -> str:
     """Return a sentence where the forecaster's 80 % intervals hold far more or less of the truth, else nothing."""
     held = float(scored.scores.set_index("model")["coverage"][name])
     if not abs(held - 0.8) > FAR:
         return ""
-    return f" The 80 % intervals of {name} hold {held:.0%} of the truth: too {'narrow' if held < 0.8 else 'wide'}."
+    way_out = (
+        "though they were calibrated: these windows are not like those held back for it"
+        if is_calibrated
+        else "calibration.windows=10 holds ten horizons back to mend that"
+    )
+    kind = "narrow" if held < 0.8 else "wide"
+    return f" The 80 % intervals of {name} hold {held:.0%} of the truth, too {kind}; {way_out}."
 
 
 def covariate_note(columns: Columns) -> str:

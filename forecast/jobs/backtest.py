@@ -49,7 +49,7 @@ def _backtest(settings: dict[str, Any], folder: Path) -> None:
     tell(console, facts["folds"])
     from forecast.evaluation.backtest import backtest as evaluate  # torch loads once table and settings are right
 
-    with shown_progress(console, modules=["backtest", "ensemble", "members"]):
+    with shown_progress(console, modules=["backtest", "calibrated", "ensemble", "members"]):
         scored = evaluate(
             learner.make(), panel, **plan, mase_season=settings["data"]["mase_season"], name=learner.name,
             folder=folder / "checkpoints",
@@ -58,7 +58,9 @@ def _backtest(settings: dict[str, Any], folder: Path) -> None:
     write_forecast(folder, "backtest", scored.forecasts)
     _draw(folder, panel, scored, learner, context=settings["context_length"])
     card = write_card(folder, settings, panel, facts, seconds=time.monotonic() - began)
-    sentence = conclusion(scored, name=learner.name, columns=panel.columns)
+    sentence = conclusion(
+        scored, name=learner.name, columns=panel.columns, is_calibrated=bool(settings["calibration"]["windows"])
+    )
     title = f"{learner.name} on {settings['data']['name']}, {_folds(plan)} of horizon {learner.horizon}"
     write_report(folder, scored, panel, card, title=title, sentence=sentence)
     title = f"{_folds(plan)} of {learner.horizon} steps, mean over series"

@@ -116,8 +116,12 @@ def new_learner(settings: dict[str, Any]) -> Learner:
     if len(models) * seeds == 1 and settings["ensemble"]["weights"] is not None:
         raise ConfigError("ensemble.weights weighs several networks, and there is one. Set ensemble.seeds or members.")
     options = {name: settings["ensemble"][name] for name in COMBINED}
+    calibration = settings["calibration"]
+    if calibration["windows"] < 0:
+        raise ConfigError(f"calibration.windows is 0 or more, got {calibration['windows']}.")
 
     def make() -> Predictor:
+        from forecast.calibrated import Calibrated
         from forecast.ensemble import Ensemble
 
         networks = [
@@ -125,7 +129,8 @@ def new_learner(settings: dict[str, Any]) -> Learner:
             for name, model in models.values()
             for more in range(seeds)
         ]
-        return networks[0] if len(networks) == 1 else Ensemble(networks, **options)
+        made = networks[0] if len(networks) == 1 else Ensemble(networks, **options)
+        return Calibrated(made, **calibration) if calibration["windows"] else made
 
     each = f" with {seeds} seeds each" if seeds > 1 else ""
     name, about = next(iter(models)), f"ensemble of {', '.join(models)}{each}"
@@ -161,9 +166,10 @@ def so_far(fitted: Predictor) -> str:
 
 def learned(fitted: Predictor) -> dict[str, Any]:
     """Return what was settled by training, for the card of a run."""
+    from forecast.calibrated import Calibrated
     from forecast.ensemble import Ensemble
 
-    networks = members_of(fitted) or networks_of(fitted)
+    networks, fitted_ = fitted_networks(fitted), bare(fitted)
     facts = {
         "horizon": fitted.horizon_,
         "device": str(networks[0].device),
@@ -173,9 +179,12 @@ def learned(fitted: Predictor) -> dict[str, Any]:
         "seasonality": fitted.seasonality_,
         "parameters": sum(weights.numel() for network in networks for weights in network.model_.parameters()),
     }
-    if isinstance(fitted, Ensemble):
+    if isinstance(fitted_, Ensemble):
         facts["networks"] = len(networks)
-        facts["weights"] = ", ".join(f"{weight:.3g}" for weight in fitted.weights_)
+        facts["weights"] = ", ".join(f"{weight:.3g}" for weight in fitted_.weights_)
+    if isinstance(fitted, Calibrated):
+        again = ", trained again on everything" if fitted.refit else ""
+        facts["calibration"] = f"{fitted.windows} horizons held back, {fitted.origins_:,} origins{again}"
     return facts
 
 
@@ -198,19 +207,35 @@ def told_history(fitted: Predictor) -> pd.DataFrame:
 
 def networks_of(predictor: Predictor) -> list[Forecaster]:
     """Return the networks whose settings are those of the next fit."""
+    from forecast.calibrated import Calibrated
     from forecast.ensemble import Ensemble
     from forecast.forecaster import Forecaster
 
+    if isinstance(predictor, Calibrated):
+        return networks_of(predictor.predictor)
     if isinstance(predictor, Ensemble):
         return list(predictor.members)
     assert isinstance(predictor, Forecaster)
     return [predictor]
 
 
+def fitted_networks(predictor: Predictor) -> list[Forecaster]:
+    """Return the networks that a fitted predictor forecasts with."""
+    return members_of(predictor) or networks_of(bare(predictor))
+
+
+def bare(predictor: Predictor) -> Predictor:
+    """Return what a fitted predictor forecasts with, without its calibration."""
+    from forecast.calibrated import Calibrated
+
+    return predictor.predictor_ if isinstance(predictor, Calibrated) else predictor
+
+
 def members_of(predictor: Predictor) -> list[Forecaster]:
     """Return the fitted networks of an ensemble, none of a network alone."""
     from forecast.ensemble import Ensemble
 
+    predictor = bare(predictor)
     return list(predictor.members_) if isinstance(predictor, Ensemble) else []
 
 

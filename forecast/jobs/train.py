@@ -25,7 +25,7 @@ from forecast.evaluation.verdict import conclusion
 from forecast.files import write_whole
 from forecast.frames import history_frame
 from forecast.jobs.console import about, new_console, print_files, print_scores, shown_path, shown_progress, tell
-from forecast.jobs.learner import Learner, learned, new_learner, so_far, steps_of, told_history
+from forecast.jobs.learner import Learner, bare, learned, new_learner, so_far, steps_of, told_history
 from forecast.jobs.record import CARD, draw, draw_errors, logged, write_card, write_forecast, write_report, write_scores
 from forecast.jobs.settings import load_table, logger_of, plain
 from forecast.jobs.warm_start import origin_of, warm_learner
@@ -57,7 +57,7 @@ def _train(settings: dict[str, Any], folder: Path) -> None:
     tell(console, about(panel, title=settings["data"]["name"], what=learner.about, horizon=learner.horizon))
     if origin_of(settings) and not (folder / CARD).exists():  # a run that is interrupted saves a model too
         write_whole(folder / CARD, json.dumps(origin_of(settings)))
-    with shown_progress(console, modules=["ensemble", "members"]), _kept(folder) as fits:
+    with shown_progress(console, modules=["calibrated", "ensemble", "members"]), _kept(folder) as fits:
         scored = None if ends is None else _scored(learner, panel, ends, settings, folder, logger, fits)
         if not fits or settings["final"]:
             learner.fit(panel, fits, folder=folder / "checkpoints" / "final", logger=None if scored else logger)
@@ -72,7 +72,9 @@ def _train(settings: dict[str, Any], folder: Path) -> None:
     if scored is not None:
         write_scores(folder, scored)
         write_whole(folder / "test.parquet", scored.forecasts.to_parquet(index=False))
-        sentence = conclusion(scored, name=learner.name, columns=panel.columns)
+        sentence = conclusion(
+            scored, name=learner.name, columns=panel.columns, is_calibrated=bool(settings["calibration"]["windows"])
+        )
         title = f"held-back data: {test['windows']} windows of {learner.horizon} steps, mean over series"
         print_scores(console, scored, panel, title=title, name=learner.name)
     if future is not None:
@@ -153,6 +155,7 @@ def _attention(fitted: Predictor, panel: Panel, ends: np.ndarray | None) -> pd.D
     """Return what a network with attention looks at: now, or where that takes known covariates, after `ends` (W, n)."""
     from forecast.forecaster import Forecaster
 
+    fitted = bare(fitted)
     if not isinstance(fitted, Forecaster) or not fitted.attends:
         return None
     if not panel.known:
