@@ -37,6 +37,7 @@ FLOORS = (
         "forecast.batch",
         "forecast.data.columns",
         "forecast.training.settings",
+        "forecast.evaluation.shuffling",
         "forecast.files",
         "forecast.memory",
         "forecast.releases",
