@@ -7,7 +7,6 @@ import pandas as pd
 from forecast.data.freq import Freq
 
 UNITS = ("hour", "weekday", "month")
-FEWEST = 20  # observed steps of a model, below which an hour, day or month says too little to be drawn
 
 
 def units_of(times: pd.Series, freq: Freq) -> dict[str, pd.Series]:

@@ -23,8 +23,6 @@ from forecast.evaluation.shuffling import Shuffling
 from forecast.predictor import Predictor, Table
 
 log = logging.getLogger("forecast")
-HELPS = 1.0  # percent that the error rises at least where a covariate is said to help
-NAMED = 3  # covariates in a sentence
 
 
 class Errors(NamedTuple):
@@ -180,18 +178,6 @@ def importance_table(parts: Sequence[Errors], panel: Panel, scale: pd.Series) ->
             rows.append((*group, rises.mean(), rises.std(), metric, error))
     table = pd.DataFrame(rows, columns=["covariate", "role", "importance", "deviation", "metric", "error"])
     return table.sort_values("importance", ascending=False, kind="stable", ignore_index=True)
-
-
-def importance_note(importance: pd.DataFrame | None) -> str:
-    """Return a sentence on the covariates that a network relies on; nothing where their importance is not known."""
-    if importance is None or importance["importance"].isna().any():
-        return ""
-    metric = importance["metric"].iloc[0].upper()
-    helpful = importance[importance["importance"] >= np.maximum(HELPS, 2 * importance["deviation"])].head(NAMED)
-    if helpful.empty:
-        return f" No covariate helps: none of them, shuffled, clearly raises the {metric}."
-    *most, last = (f"{row.covariate} (+{row.importance:.0f} %)" for row in helpful.itertuples())
-    return f" The {metric} rises most with {' and '.join(filter(None, [', '.join(most), last]))} shuffled."
 
 
 def _groups(fitted: Predictor, panel: Panel, origins: Origins) -> list[Group]:

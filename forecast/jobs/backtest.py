@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from forecast.evaluation.verdict import conclusion
 from forecast.frames import history_frame
 from forecast.jobs.console import about, new_console, print_files, print_folds, print_scores, shown_progress, tell
 from forecast.jobs.learner import Learner, new_learner
+from forecast.jobs.reasons import draw_reasons, shuffling_of
 from forecast.jobs.record import draw, draw_errors, logged, write_card, write_forecast, write_report, write_scores
 from forecast.jobs.settings import load_table, plain
 from forecast.run_folder import output_folder
@@ -52,7 +54,7 @@ def _backtest(settings: dict[str, Any], folder: Path) -> None:
     with shown_progress(console, modules=["backtest", "ensemble", "members"]):
         scored = evaluate(
             learner.make(), panel, **plan, mase_season=settings["data"]["mase_season"], name=learner.name,
-            folder=folder / "checkpoints",
+            folder=folder / "checkpoints", shuffling=shuffling_of(settings, panel),
         )  # fmt: skip
     write_scores(folder, scored)
     write_forecast(folder, "backtest", scored.forecasts)
@@ -74,12 +76,13 @@ def _backtest(settings: dict[str, Any], folder: Path) -> None:
 def _draw(folder: Path, panel: Panel, scored: Backtest, learner: Learner, *, context: int | None) -> None:
     from forecast.report import figures
 
-    figure = figures.folds_figure(
-        history_frame(panel), scored.forecasts, columns=panel.columns, model=learner.name,
+    folds_figure = partial(
+        figures.folds_figure, history_frame(panel), scored.forecasts, columns=panel.columns, model=learner.name,
         context=context or 4 * learner.horizon,
     )  # fmt: skip
-    draw(folder, "folds", figure)
+    draw(folder, "folds", folds_figure())
     draw_errors(folder, scored, panel, folds=True)
+    draw_reasons(folder, scored, panel, name=learner.name, series=folds_figure)
 
 
 def _folds(plan: dict[str, Any]) -> str:
