@@ -14,21 +14,36 @@ if TYPE_CHECKING:
     from forecast.data.panel import Panel
     from forecast.ensemble import Ensemble, load
     from forecast.evaluation.backtest import backtest
+    from forecast.evaluation.importance import permutation_importance
+    from forecast.evaluation.shuffling import Shuffling
     from forecast.forecaster import Forecaster
     from forecast.training.settings import Training
 
 __version__ = "0.1.0"
-__all__ = ["Columns", "Ensemble", "Forecaster", "Panel", "Training", "backtest", "load", "make_sales"]
+__all__ = [
+    "Columns",
+    "Ensemble",
+    "Forecaster",
+    "Panel",
+    "Shuffling",
+    "Training",
+    "backtest",
+    "load",
+    "make_sales",
+    "permutation_importance",
+]
 
 _HOMES = {
     "Columns": "forecast.data.columns",
     "Ensemble": "forecast.ensemble",
     "Forecaster": "forecast.forecaster",
     "Panel": "forecast.data.panel",
+    "Shuffling": "forecast.evaluation.shuffling",
     "Training": "forecast.training.settings",
     "backtest": "forecast.evaluation.backtest",
     "load": "forecast.ensemble",
     "make_sales": "forecast.data.generator",
+    "permutation_importance": "forecast.evaluation.importance",
 }
 
 

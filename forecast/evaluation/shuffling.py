@@ -24,7 +24,7 @@ class Shuffling:
         Of what is drawn.
     """
 
-    repeats: int = 3
+    repeats: int = 5
     origins: int = 256
     seed: int = 0
 

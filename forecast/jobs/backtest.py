@@ -14,6 +14,7 @@ from forecast.data.panel import Panel
 from forecast.data.splits import refuse_short
 from forecast.evaluation.origins import fold_ends
 from forecast.evaluation.plan import check_baselines, check_plan
+from forecast.evaluation.shuffling import Shuffling
 from forecast.evaluation.tables import Backtest
 from forecast.evaluation.verdict import conclusion
 from forecast.frames import history_frame
@@ -38,6 +39,7 @@ def _backtest(settings: dict[str, Any], folder: Path) -> None:
     began, console, plan = time.monotonic(), new_console(), settings["backtest"]
     learner = new_learner(settings)
     check_baselines(plan["baselines"], name=learner.name)
+    Shuffling(**settings["importance"]).check()
     panel = laid(load_table(settings["data"]), learner.columns, freq=learner.freq)
     check_plan(
         **{name: plan[name] for name in ("folds", "step", "refit")}, horizon=learner.horizon,

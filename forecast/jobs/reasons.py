@@ -18,7 +18,6 @@ from forecast.jobs.scores import ranked_by
 def shuffling_of(settings: dict[str, Any], panel: Panel) -> Shuffling | None:
     """Return how covariates are shuffled, None where there are none or nobody wants it."""
     shuffling = Shuffling(**settings["importance"])
-    shuffling.check()
     return shuffling if panel.columns.covariates and shuffling.repeats else None
 
 
@@ -41,20 +40,19 @@ def draw_reasons(folder: Path, scored: Backtest, panel: Panel, *, name: str, ser
     if scored.per_time is not None and not figures.told_by_time(scored.per_time, metric=metric).empty:
         figure = figures.time_error_figure(scored.per_time, model=name, rival=rival, metric=metric)
         draw(folder, "error_by_time", figure)
+    if len(panel.ids) < figures.FEWEST_SERIES:
+        return
     if rival is not None:
         errors = relative_errors(scored, metric=metric, name=name, rival=rival)
         if len(figures.with_ratio(errors)) >= figures.FEWEST_SERIES:
             figure = figures.series_error_figure(errors, model=name, rival=rival, metric=RANKED_BY[metric])
             draw(folder, "error_by_series", figure)
-    several = len(panel.columns.targets)
     # Where the figure of forecasts shows all series, the better half of them need not be seen again.
-    count = min(max(figures.PANELS // several, 1), len(panel.ids) // 2)
-    if len(panel.ids) >= figures.FEWEST_SERIES:
-        worst = worst_series(scored, metric=metric, name=name, count=count)
-        if worst.series:
-            title = _why(worst, name=name, rival=rival, label=RANKED_BY[metric])
-            figure = series(series=worst.series, baselines=[rival] if rival else [], title=title)
-            draw(folder, "worst", figure)
+    count = min(max(figures.PANELS // len(panel.columns.targets), 1), len(panel.ids) // 2)
+    worst = worst_series(scored, metric=metric, name=name, count=count)
+    if worst.series:
+        title = _why(worst, name=name, rival=rival, label=RANKED_BY[metric])
+        draw(folder, "worst", series(series=worst.series, baselines=[rival] if rival else [], title=title))
 
 
 def _why(worst: Worst, *, name: str, rival: str | None, label: str) -> str:

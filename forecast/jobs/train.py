@@ -21,6 +21,7 @@ from forecast.data.splits import refuse_short, split_ends
 from forecast.errors import ConfigError, DataError, TrainingError
 from forecast.evaluation.origins import scored_origins, usual_split
 from forecast.evaluation.plan import check_baselines
+from forecast.evaluation.shuffling import Shuffling
 from forecast.evaluation.tables import Backtest
 from forecast.evaluation.verdict import conclusion
 from forecast.files import write_whole
@@ -51,6 +52,7 @@ def _train(settings: dict[str, Any], folder: Path) -> None:
     began, console, test = time.monotonic(), new_console(), settings["test"]
     learner = new_learner(settings) if settings["warm_start"] is None else warm_learner(settings)
     check_baselines(test["baselines"], name=learner.name)
+    Shuffling(**settings["importance"]).check()
     panel = laid(load_table(settings["data"]), learner.columns, freq=learner.freq)
     refuse_short(panel, horizon=learner.horizon, context_length=settings["context_length"])
     ends = _test_ends(panel, learner.horizon, test) if test["windows"] else None

@@ -14,7 +14,7 @@ from forecast.report import style
 from forecast.report.legends import entries, fit_legend
 from forecast.report.scores import NAMES
 
-FEWEST = 20  # observed steps of a model, below which an hour, day or month says too little to be drawn
+FEWEST = 10  # observed steps of a model, below which an hour, day or month says too little to be drawn
 TITLES = {"hour": "hour of the day", "weekday": "day of the week", "month": "month of the year"}
 
 _WIDTHS = {"hour": 24, "weekday": 10, "month": 12}  # of the panels, side by side
@@ -27,7 +27,7 @@ def time_error_figure(per_time: pd.DataFrame, *, model: str, rival: str | None =
     Parameters
     ----------
     per_time : pd.DataFrame
-        Columns `model`, `unit`, `value`, `steps` and the metric; values with fewer than twenty steps are left out.
+        Columns `model`, `unit`, `value`, `steps` and the metric; values with fewer than ten steps are left out.
     model, rival : str
         Drawn bold, and dashed.
     metric : str
