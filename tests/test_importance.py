@@ -252,6 +252,13 @@ def test_of_many_origins_as_many_as_asked_for_are_drawn(told: tuple[Forecaster, 
     assert len(found.origins.series) == 4 and found.shuffled[Group("price", "known")].shape == (2, 4, 1)
 
 
+def test_a_network_that_draws_paths_is_asked_from_an_eighth_as_many() -> None:
+    columns = Columns(past=("temp",))
+    panel = Panel.from_frame(made_frame(series=3, rows=50, covariates=True)[["unique_id", "ds", "y", "temp"]], columns)
+    fitted = _forecaster("deepar", columns=columns, training=Training(steps=1)).fit(panel)
+    assert len(_errors(fitted, panel, [20, 30, 40], origins=16, repeats=1).origins.series) == 2
+
+
 def test_the_static_covariates_of_one_series_are_left_out_with_a_word(
     told: tuple[Forecaster, Panel], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -21,8 +21,10 @@ from forecast.evaluation.plan import check_plan
 from forecast.evaluation.shuffled import CALENDAR, Group, ShuffledWindows
 from forecast.evaluation.shuffling import Shuffling
 from forecast.predictor import Predictor, Table
+from forecast.trained import TrainedNetwork
 
 log = logging.getLogger("forecast")
+FEWER = 8  # times as few origins, where a forecast is drawn from many paths
 
 
 class Errors(NamedTuple):
@@ -117,14 +119,11 @@ def errors_when_shuffled(fitted: Predictor, panel: Panel, origins: Origins, shuf
     """
     shuffling.check()
     random = np.random.default_rng(shuffling.seed)
-    origins = origins.taken(origins.ends > 1)  # where only one step is known, there is no earlier origin
-    if len(origins.series) > shuffling.origins:
-        origins = origins.taken(np.sort(random.choice(len(origins.series), shuffling.origins, replace=False)))
+    origins = _picked(fitted, origins, shuffling, random)
     groups = _groups(fitted, panel, origins)
     if not (groups and len(origins.series) and shuffling.repeats):
         return None
-    members = fitted.members_ if isinstance(fitted, Ensemble) else [fitted]
-    context_length = max(member.context_length_ for member in members)
+    context_length = max(member.context_length_ for member in _members(fitted))
     windows = ShuffledWindows(panel, origins, context_length=context_length, horizon=fitted.horizon_)
     truth = truth_after(panel, origins, horizon=fitted.horizon_)
 
@@ -178,6 +177,21 @@ def importance_table(parts: Sequence[Errors], panel: Panel, scale: pd.Series) ->
             rows.append((*group, rises.mean(), rises.std(), metric, error))
     table = pd.DataFrame(rows, columns=["covariate", "role", "importance", "deviation", "metric", "error"])
     return table.sort_values("importance", ascending=False, kind="stable", ignore_index=True)
+
+
+def _members(fitted: Predictor) -> Sequence[Predictor]:
+    """Return the networks of an ensemble, or the one that there is."""
+    return fitted.members_ if isinstance(fitted, Ensemble) else [fitted]
+
+
+def _picked(fitted: Predictor, origins: Origins, shuffling: Shuffling, random: np.random.Generator) -> Origins:
+    """Return the origins that are forecast again."""
+    origins = origins.taken(origins.ends > 1)  # where only one step is known, there is no earlier origin
+    draws = any(isinstance(member, TrainedNetwork) and member.draws for member in _members(fitted))
+    most = max(shuffling.origins // (FEWER if draws else 1), 1)
+    if len(origins.series) <= most:
+        return origins
+    return origins.taken(np.sort(random.choice(len(origins.series), most, replace=False)))
 
 
 def _groups(fitted: Predictor, panel: Panel, origins: Origins) -> list[Group]:

@@ -19,7 +19,8 @@ class Shuffling:
     repeats : int
         How often each covariate is shuffled; 0 tells no importance.
     origins : int
-        The most origins of one fit that are forecast again; of more, as many are drawn at random.
+        The most origins of one fit that are forecast again; of more, as many are drawn at random. A network that
+        forecasts by drawing paths has an eighth of them, since each forecast takes it many times as long.
     seed : int
         Of what is drawn.
     """

@@ -201,11 +201,11 @@ def _cells(errors: pd.DataFrame, by: list[str]) -> pd.DataFrame:
 
 def _by_time(errors: pd.DataFrame, units: dict[str, pd.Series], *, hidden: tuple[str, ...]) -> pd.DataFrame | None:
     """Return the errors of each model at each value of each unit of time, whose rows are those of the forecasts."""
-    tables = []
+    tables, by = [], ["model", "value"]
     for unit, values in units.items():
-        own = errors.assign(unit=unit, value=values.to_numpy()[errors.index])
-        by = ["model", "unit", "value"]
+        own = errors.assign(value=values.to_numpy()[errors.index])
         table = _averaged(_cells(own, [*by, "pair"]), by, hidden=hidden)
+        table.insert(1, "unit", unit)
         tables.append(table.merge(own.groupby(by)["mae"].count().rename("steps").reset_index(), on=by))
     return pd.concat(tables, ignore_index=True) if tables else None
 
