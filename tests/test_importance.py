@@ -246,6 +246,13 @@ def test_without_any_scale_the_absolute_error_is_compared(told: tuple[Forecaster
     assert table["error"].iloc[0] == pytest.approx(errors.unshuffled.mean() / HORIZON)
 
 
+def test_of_what_was_not_observed_nothing_is_told(told: tuple[Forecaster, Panel]) -> None:
+    fitted, panel = told
+    unseen = replace(panel, target=np.where(np.tile(np.arange(50) >= 40, 3)[:, None], np.nan, panel.target))
+    table = importance_table([_errors(fitted, unseen, [40])], unseen, pd.Series(1.0, index=panel.ids))
+    assert table["importance"].isna().all() and importance_note(table) == ""
+
+
 def test_of_many_origins_as_many_as_asked_for_are_drawn(told: tuple[Forecaster, Panel]) -> None:
     fitted, panel = told
     found = _errors(fitted, panel, [20, 30, 40], origins=4, repeats=2)

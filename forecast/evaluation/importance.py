@@ -166,7 +166,7 @@ def importance_table(parts: Sequence[Errors], panel: Panel, scale: pd.Series) ->
     def mean(sums: Sequence[np.ndarray]) -> float:
         """Return the mean over pairs of their mean errors."""
         totals = np.bincount(pair, np.concatenate(sums).ravel(), len(weight))
-        return float(np.mean(totals[scored] / counts[scored] * weight[scored]))
+        return float(np.mean(totals[scored] / counts[scored] * weight[scored])) if scored.any() else np.nan
 
     error = mean([part.unshuffled for part in parts])
     rows = []
