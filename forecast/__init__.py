@@ -15,11 +15,25 @@ if TYPE_CHECKING:
     from forecast.data.panel import Panel
     from forecast.ensemble import Ensemble
     from forecast.evaluation.backtest import backtest
+    from forecast.evaluation.importance import permutation_importance
+    from forecast.evaluation.shuffling import Shuffling
     from forecast.forecaster import Forecaster
     from forecast.training.settings import Training
 
 __version__ = "0.1.0"
-__all__ = ["Calibrated", "Columns", "Ensemble", "Forecaster", "Panel", "Training", "backtest", "load", "make_sales"]
+__all__ = [
+    "Calibrated",
+    "Columns",
+    "Ensemble",
+    "Forecaster",
+    "Panel",
+    "Shuffling",
+    "Training",
+    "backtest",
+    "load",
+    "make_sales",
+    "permutation_importance",
+]
 
 _HOMES = {
     "Calibrated": "forecast.calibrated",
@@ -27,10 +41,12 @@ _HOMES = {
     "Ensemble": "forecast.ensemble",
     "Forecaster": "forecast.forecaster",
     "Panel": "forecast.data.panel",
+    "Shuffling": "forecast.evaluation.shuffling",
     "Training": "forecast.training.settings",
     "backtest": "forecast.evaluation.backtest",
     "load": "forecast.calibrated",
     "make_sales": "forecast.data.generator",
+    "permutation_importance": "forecast.evaluation.importance",
 }
 
 

@@ -51,6 +51,7 @@ from forecast.forecaster import Forecaster
 from forecast.losses import LEVELS
 from forecast.predictor import Predictor, Table
 from forecast.saved import artifact
+from forecast.trained import TrainedNetwork
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
@@ -263,6 +264,11 @@ class Calibrated(Predictor):
             return calibrated._settle(model)
 
     @property
+    def networks(self) -> Sequence[TrainedNetwork]:
+        """Those of the model."""
+        return self.predictor_.networks
+
+    @property
     def is_whole(self) -> bool:
         """Whether the quantiles are whole numbers."""
         return self.predictor_.is_whole
@@ -274,6 +280,8 @@ class Calibrated(Predictor):
 
     def _values(self, panel: Panel, series: np.ndarray, ends: np.ndarray, levels: Sequence[float]) -> np.ndarray:
         """Return forecasts (N, H, C, 1 + Q): the point as it is, the quantiles moved."""
+        if not levels:
+            return self.predictor_._values(panel, series, ends, levels)
         beyond = [level for level in levels if not self.covers(level)]
         if beyond:
             first, last = self.shifts_.levels[0], self.shifts_.levels[-1]

@@ -295,6 +295,11 @@ class Ensemble(Predictor):
         return combined
 
     @property
+    def networks(self) -> Sequence[Forecaster]:
+        """The members."""
+        return self.members_
+
+    @property
     def is_whole(self) -> bool:
         """Whether the quantiles are whole numbers, which those of every member have to be."""
         return all(member.is_whole for member in self.members_)

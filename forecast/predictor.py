@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
@@ -78,18 +78,23 @@ class Predictor(BaseEstimator, ABC):
         """Write what was learned as a folder; whole or not at all."""
 
     @property
-    @abstractmethod
-    def is_whole(self) -> bool:
-        """Whether the quantiles are whole numbers."""
+    def networks(self) -> Sequence[Any]:
+        """What it forecasts with: itself, or its parts."""
+        return [self]
 
     @property
-    @abstractmethod
+    def is_whole(self) -> bool:
+        """Whether the quantiles are whole numbers."""
+        return False
+
+    @property
     def path_seed(self) -> int:
         """What sample paths are drawn with."""
+        return 0
 
-    @abstractmethod
     def _paths(self, panel: Panel, series: np.ndarray, ends: np.ndarray, n: int, *, seed: int) -> np.ndarray:
         """Return n courses (N, H, C, n) from origins that have an observation in their context."""
+        raise ConfigError(f"{type(self).__name__} draws no sample paths.")
 
     @abstractmethod
     def _values(self, panel: Panel, series: np.ndarray, ends: np.ndarray, levels: Sequence[float]) -> np.ndarray:

@@ -9,6 +9,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, OmegaConf
 
 from forecast.data.columns import Columns
+from forecast.evaluation.shuffling import Shuffling
 from forecast.run_folder import unused
 from forecast.training.settings import Training
 
@@ -108,6 +109,7 @@ class Learning:
     training: Training = field(default_factory=Training)
     ensemble: Members = field(default_factory=Members)
     calibration: Calibration = field(default_factory=Calibration)
+    importance: Shuffling = field(default_factory=Shuffling)
     seed: int = 0
     progress: bool = True
 

@@ -107,6 +107,11 @@ class TrainedNetwork(Predictor):
         """Whether the network has attention."""
         return any(isinstance(module, Attention) for module in self.model_.network.modules())
 
+    @property
+    def draws(self) -> bool:
+        """Whether the network forecasts by drawing paths, which takes many times as long."""
+        return bool(getattr(self.model_.network, "paths", 0))
+
     def covers(self, level: float) -> bool:
         """Return whether a quantile of this level can be given."""
         return self.model_.loss.covers(level)

@@ -126,7 +126,10 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> dict:
         ("backtest backtest.refit=often", "refit is False, True, or every how many folds"),
         ("backtest backtest.split=random", "split is calendar or series_end, got 'random'."),
         ("backtest backtest.baselines=[naiv]", "there is no baseline 'naiv'. Choose one of: naive, "),
-        ("backtest test.windows=3", "there is no setting 'test.windows'. Choose one of: calibration.windows, backtest.folds, "),
+        (
+            "backtest test.windows=3",
+            "there is no setting 'test.windows'. Choose one of: calibration.windows, backtest.folds, ",
+        ),
         ("backtest data.path=none.csv horizon=3", "there is no file 'none.csv'"),
         ("backtest resume=none", "there is no run in 'none'"),
         ("backtest resume=none backtest.folds=3", "'backtest.folds=3' cannot be added"),

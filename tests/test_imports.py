@@ -38,6 +38,7 @@ FLOORS = (
         "forecast.batch",
         "forecast.data.columns",
         "forecast.training.settings",
+        "forecast.evaluation.shuffling",
         "forecast.files",
         "forecast.memory",
         "forecast.releases",

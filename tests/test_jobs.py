@@ -18,7 +18,7 @@ from forecast.training.module import ForecastModule
 
 MODEL = {"forecaster.yaml", "encoding.json", "panel.json", "panel.safetensors", "weights.safetensors", "checksums.json"}
 FIGURES = {"figures/forecast.png", "figures/error_by_step.png", "figures/training.png"}
-SCORES = {"metrics.csv", *(f"metrics_by_{what}.csv" for what in ("fold", "series", "step")), "test.parquet"}
+SCORES = {"metrics.csv", *(f"metrics_by_{what}.csv" for what in ("fold", "series", "step", "time")), "test.parquet"}
 FORECAST = {"forecast.csv", "forecast.parquet"}
 ALWAYS = {
     *(f"model/{name}" for name in MODEL), "report.html", "card.json", "log.txt", "figures/training.png",

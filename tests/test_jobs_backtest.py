@@ -18,7 +18,7 @@ from forecast.evaluation.baselines import BASELINES
 from forecast.training.module import ForecastModule
 
 WORDS = ("backtest", *TINY, "data.path=my.csv", "horizon=4", "backtest.folds=3", "hydra.run.dir=run")
-SCORES = {f"metrics{what}.csv" for what in ("", "_by_fold", "_by_step", "_by_series")}
+SCORES = {f"metrics{what}.csv" for what in ("", "_by_fold", "_by_step", "_by_time", "_by_series")}
 FIGURES = {f"figures/{what}.png" for what in ("folds", "error_by_fold", "error_by_step")}
 ALWAYS = {
     *SCORES, *FIGURES, "backtest.csv", "backtest.parquet", "report.html", "card.json", "log.txt",

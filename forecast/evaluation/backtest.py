@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,9 +17,10 @@ from forecast.data.panel import Panel
 from forecast.data.splits import Split
 from forecast.errors import DataError, named
 from forecast.evaluation.baselines import BASELINES
-from forecast.evaluation.metrics import mase_scale
-from forecast.evaluation.origins import Origins, fold_ends, scored_origins, truth_after, warn_of_left_out
+from forecast.evaluation.importance import Errors, errors_when_shuffled, importance_table
+from forecast.evaluation.origins import Origins, fold_ends, mase_scales, scored_origins, truth_after, warn_of_left_out
 from forecast.evaluation.plan import check_baselines, check_plan
+from forecast.evaluation.shuffling import Shuffling
 from forecast.evaluation.tables import DECILES, INTERVALS, Backtest, tabulated
 from forecast.frames import FORECAST, forecast_frame, level_name, raised_to_minima, told
 from forecast.predictor import Predictor, Table
@@ -31,6 +33,7 @@ class _Forecasts(NamedTuple):
 
     origins: Origins
     values: dict[str, np.ndarray]  # (N, H, C, 1 + Q) of each model; NaN where one cannot forecast
+    shuffled: Errors | None  # of the forecaster
 
 
 def backtest(
@@ -45,6 +48,7 @@ def backtest(
     mase_season: int | None = None,
     name: str | None = None,
     folder: Path | None = None,
+    shuffling: Shuffling | None = None,
 ) -> Backtest:
     """Forecast the past from several cutoffs, beside baselines, as if what came after were not known yet.
 
@@ -75,10 +79,13 @@ def backtest(
     folder : Path
         Where checkpoints go, of each fit in a folder `fold-1` and so on: called again, an interrupted backtest goes
         on from them.
+    shuffling : Shuffling
+        How covariates are shuffled to tell their importance, each fold by the network that forecast it; by default
+        none is told.
 
     Returns
     -------
-    Backtest, with every forecast, and scores by model, fold, step and series.
+    Backtest, with every forecast, and scores by model, fold, step, series and time.
 
     Raises
     ------
@@ -90,6 +97,8 @@ def backtest(
     name = _named(forecaster) if name is None else name
     every = check_plan(folds=folds, step=step, refit=refit, horizon=forecaster.horizon, mase_season=mase_season)
     check_baselines(baselines, name=name)
+    if shuffling is not None:
+        shuffling.check()
     panel = forecaster.as_panel(frame, freq=forecaster.freq)
     ends = fold_ends(panel, horizon=forecaster.horizon, folds=folds, step=step, split=split)
     origins = scored_origins(panel, ends, horizon=forecaster.horizon)
@@ -103,7 +112,7 @@ def backtest(
         place = None if folder is None else Path(folder) / f"fold-{first + 1}"
         fitted = clone(forecaster).fit(known, folder=place)
         log.info("fitted on what lies before fold %d of %d", first + 1, folds)
-        parts.append(_forecasts(fitted, panel, known, own, name=name, baselines=baselines))
+        parts.append(_forecasts(fitted, panel, known, own, name=name, baselines=baselines, shuffling=shuffling))
     return _scored(parts, panel, fitted, asked=len(origins.series), mase_season=mase_season)
 
 
@@ -115,6 +124,7 @@ def evaluate(
     name: str,
     baselines: Sequence[str],
     mase_season: int | None = None,
+    shuffling: Shuffling | None = None,
 ) -> Backtest:
     """Score a forecaster that is fitted already, beside baselines.
 
@@ -126,7 +136,7 @@ def evaluate(
         The whole span.
     ends : ndarray of int64 (W, n)
         Where the known part of each series ends at each origin, as `split_ends` gives them.
-    name, baselines, mase_season
+    name, baselines, mase_season, shuffling
         As in `backtest`.
 
     Raises
@@ -137,7 +147,8 @@ def evaluate(
     check_baselines(baselines, name=name)
     origins = scored_origins(panel, ends, horizon=fitted.horizon_)
     warn_of_left_out(panel, ends, origins)
-    part = _forecasts(fitted, panel, panel.until(ends[0]), origins, name=name, baselines=baselines)
+    known = panel.until(ends[0])
+    part = _forecasts(fitted, panel, known, origins, name=name, baselines=baselines, shuffling=shuffling)
     return _scored([part], panel, fitted, asked=len(origins.series), mase_season=mase_season)
 
 
@@ -147,7 +158,14 @@ def _named(forecaster: Predictor) -> str:
 
 
 def _forecasts(
-    fitted: Predictor, panel: Panel, known: Panel, origins: Origins, *, name: str, baselines: Sequence[str]
+    fitted: Predictor,
+    panel: Panel,
+    known: Panel,
+    origins: Origins,
+    *,
+    name: str,
+    baselines: Sequence[str],
+    shuffling: Shuffling | None,
 ) -> _Forecasts:
     """Forecast from all origins with each model, the baselines fitted on `known`, what the forecaster was fitted on."""
     origins = origins.taken(panel.observed(origins.series, origins.ends - fitted.context_length_, origins.ends))
@@ -157,7 +175,8 @@ def _forecasts(
         simple = _simple(baseline, fitted, panel, known, origins, levels=levels, like=values[name])
         if _is_scorable(baseline, simple, told(values[name]), panel.ids[origins.series]):
             values[baseline] = simple
-    return _Forecasts(origins, values)
+    shuffled = None if shuffling is None else errors_when_shuffled(fitted, panel, origins, shuffling)
+    return _Forecasts(origins, values, shuffled)
 
 
 def _simple(
@@ -226,12 +245,10 @@ def _scored(
     truth = truth_after(panel, origins, horizon=fitted.horizon_)
     levels = _levels(fitted)
     frames = [_frame(panel, origins, truth, forecasts, levels, model) for model, forecasts in values.items()]
-    season = mase_season or fitted.seasonality_
-    return tabulated(
-        pd.concat(frames, ignore_index=True),
-        columns=panel.columns,
-        scale=_scales(panel, origins.taken(origin), channel, season=season),
-    )
+    scale = mase_scales(panel, origins.taken(origin), channel, season=mase_season or fitted.seasonality_)
+    scored = tabulated(pd.concat(frames, ignore_index=True), columns=panel.columns, scale=scale, freq=panel.freq)
+    shuffled = [part.shuffled for part in parts if part.shuffled is not None]
+    return replace(scored, importance=importance_table(shuffled, panel, scale)) if shuffled else scored
 
 
 def _frame(
@@ -247,15 +264,3 @@ def _frame(
     frame.insert(after + 1, "fold", origins.window[rows] + 1)
     frame.insert(after + 2, "model", model)
     return frame.assign(y=truth[origin, :, channel].reshape(-1))
-
-
-def _scales(panel: Panel, origins: Origins, channel: np.ndarray, *, season: int) -> pd.Series:
-    """Return MASE's scale of each series and target, from what lies before its first origin."""
-    first = pd.Series(origins.ends).groupby([origins.series, channel]).min()
-    number, target = (first.index.get_level_values(level) for level in (0, 1))
-    scales = [
-        mase_scale(panel.series(series)[:end, own], seasonality=season)
-        for series, own, end in zip(number, target, first, strict=True)
-    ]
-    ids, targets = panel.ids[number], pd.Index(panel.columns.targets)
-    return pd.Series(scales, index=ids if len(targets) == 1 else pd.MultiIndex.from_arrays([ids, targets[target]]))

@@ -6,10 +6,12 @@ import logging
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from forecast.data.panel import Panel
 from forecast.data.splits import Split, split_ends
 from forecast.errors import DataError
+from forecast.evaluation.metrics import mase_scale
 
 log = logging.getLogger("forecast")
 
@@ -96,6 +98,32 @@ def truth_after(panel: Panel, origins: Origins, *, horizon: int) -> np.ndarray:
     inside = steps < panel.ends[origins.series][:, None]
     flat = np.where(inside, panel.offsets[origins.series][:, None] + steps, 0)
     return np.where(inside[..., None], panel.target[flat], np.nan)
+
+
+def mase_scales(panel: Panel, origins: Origins, channel: np.ndarray, *, season: int) -> pd.Series:
+    """Return MASE's scale of each series and target, from what lies before its first origin.
+
+    Parameters
+    ----------
+    origins : Origins
+        Of which a series may have several, also for one target.
+    channel : ndarray of int64 (N,)
+        The target of each.
+    season : int
+        Period of the scale.
+
+    Returns
+    -------
+    Series by id, or by id and target where there are several; NaN where the scale is undefined.
+    """
+    first = pd.Series(origins.ends).groupby([origins.series, channel]).min()
+    number, target = (first.index.get_level_values(level) for level in (0, 1))
+    scales = [
+        mase_scale(panel.series(series)[:end, own], seasonality=season)
+        for series, own, end in zip(number, target, first, strict=True)
+    ]
+    ids, targets = panel.ids[number], pd.Index(panel.columns.targets)
+    return pd.Series(scales, index=ids if len(targets) == 1 else pd.MultiIndex.from_arrays([ids, targets[target]]))
 
 
 def _has_history_and_truth(panel: Panel, ends: np.ndarray) -> np.ndarray:

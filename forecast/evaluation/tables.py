@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 
 from forecast.data.columns import Columns
+from forecast.data.freq import Freq
+from forecast.evaluation.clock import units_of
 from forecast.evaluation.metrics import METRICS, inside, interval_score, quantile_score, symmetric_percent
 from forecast.frames import FORECAST, TARGET, level_name
 
@@ -42,6 +44,11 @@ class Backtest:
         `model`, id, `target` and the metrics over all folds and steps.
     per_target : DataFrame or None
         `model`, `target` and the columns of `scores`; None where there is one target.
+    per_time : DataFrame or None
+        The columns of `scores` for each `unit` of time (hour, weekday, month) and each `value` of it, and how many
+        `steps` were observed there, in time and over series; None where times are whole numbers, or all alike.
+    importance : DataFrame or None
+        How much the forecaster relies on each covariate, as `importance_table` tells; None where none was shuffled.
     """
 
     forecasts: pd.DataFrame
@@ -50,14 +57,16 @@ class Backtest:
     per_step: pd.DataFrame
     per_series: pd.DataFrame
     per_target: pd.DataFrame | None = None
+    per_time: pd.DataFrame | None = None
+    importance: pd.DataFrame | None = None
 
     def __repr__(self) -> str:
         folds, count = len(self.per_fold["fold"].unique()), int(self.scores["series"].max())
         return f"Backtest of {count} series over {folds} folds:\n{self.scores.to_string(index=False)}"
 
 
-def tabulated(forecasts: pd.DataFrame, *, columns: Columns, scale: pd.Series) -> Backtest:
-    """Score every model by series, fold, step and target, over the steps whose truth was observed.
+def tabulated(forecasts: pd.DataFrame, *, columns: Columns, scale: pd.Series, freq: Freq | None = None) -> Backtest:
+    """Score every model by series, fold, step, target and time, over the steps whose truth was observed.
 
     Parameters
     ----------
@@ -67,6 +76,8 @@ def tabulated(forecasts: pd.DataFrame, *, columns: Columns, scale: pd.Series) ->
         Names the id and the time, and the units of the targets.
     scale : Series
         MASE's scale by id, or by id and target where there are several; NaN where it is undefined.
+    freq : Freq
+        Step of the times, which says by what units of time errors are told apart; by none where it is not given.
 
     Raises
     ------
@@ -87,6 +98,7 @@ def tabulated(forecasts: pd.DataFrame, *, columns: Columns, scale: pd.Series) ->
     hidden = IN_UNITS if several and (len(units) > 1 or "" in units) else ()
     per_fold = _averaged(_cells(errors, ["model", "fold", "pair"]), ["model", "fold"], hidden=hidden)
     per_step = _averaged(_cells(errors, ["model", "step", "pair"]), ["model", "step"], hidden=hidden)
+    per_time = None if freq is None else _by_time(errors, units_of(forecasts[columns.time], freq), hidden=hidden)
     cutoffs = forecasts.groupby("fold")["cutoff"].max()
     per_fold.insert(2, "cutoff", cutoffs.loc[per_fold["fold"]].array)
 
@@ -100,6 +112,7 @@ def tabulated(forecasts: pd.DataFrame, *, columns: Columns, scale: pd.Series) ->
         per_step=named(per_step),
         per_series=named(pd.concat([cells[["model"]], about, cells.assign(wql=_pooled(cells))[list(METRICS)]], axis=1)),
         per_target=named(_averaged(cells.assign(**{TARGET: about[TARGET]}), ["model", TARGET])) if several else None,
+        per_time=None if per_time is None else named(per_time),
     )
 
 
@@ -199,6 +212,17 @@ def _cells(errors: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     table = grouped[list(METRICS)].mean()
     sums = grouped[["wql", "size"]].sum(min_count=1)
     return table.assign(rmse=np.sqrt(table["rmse"]), wql=sums["wql"], size=sums["size"]).reset_index()
+
+
+def _by_time(errors: pd.DataFrame, units: dict[str, pd.Series], *, hidden: tuple[str, ...]) -> pd.DataFrame | None:
+    """Return the errors of each model at each value of each unit of time, whose rows are those of the forecasts."""
+    tables, by = [], ["model", "value"]
+    for unit, values in units.items():
+        own = errors.assign(value=values.to_numpy()[errors.index])
+        table = _averaged(_cells(own, [*by, "pair"]), by, hidden=hidden)
+        table.insert(1, "unit", unit)
+        tables.append(table.merge(own.groupby(by)["mae"].count().rename("steps").reset_index(), on=by))
+    return pd.concat(tables, ignore_index=True) if tables else None
 
 
 def _averaged(cells: pd.DataFrame, by: list[str], *, hidden: tuple[str, ...] = ()) -> pd.DataFrame:

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from forecast.data.columns import Columns
+from forecast.evaluation.relative import best_rival, relative_errors
 from forecast.evaluation.tables import Backtest
-from forecast.frames import TARGET
 
 RANKED_BY = {"mase": "MASE", "mae": "MAE", "smape": "sMAPE"}  # the first that every model has
 FAR = 0.1  # from the nominal coverage, from which on a sentence says so
 LEVEL = 0.02  # relative difference up to which two methods are called level
+HELPS = 2.0  # percent by which an error rises at least, where its covariate is said to help
+NAMED = 3  # covariates in a sentence
 
 
 def conclusion(scored: Backtest, *, name: str, columns: Columns, is_calibrated: bool = False) -> str:
     """Return who won, and what a reader should know before believing it."""
-    note = interval_note(scored, name=name, is_calibrated=is_calibrated)
-    return verdict(scored, name=name) + note + covariate_note(columns)
+    notes = (
+        interval_note(scored, name=name, is_calibrated=is_calibrated),
+        covariate_note(columns),
+        importance_note(scored.importance),
+    )
+    return verdict(scored, name=name) + "".join(notes)
 
 
 def verdict(scored: Backtest, *, name: str) -> str:
@@ -33,11 +40,11 @@ def verdict(scored: Backtest, *, name: str) -> str:
     if metric is None:
         return f"Nothing is known of the worth of {name}: no value of the scored windows was observed."
     label = RANKED_BY[metric]
-    ranked = scored.scores.set_index("model")[metric].sort_values(kind="stable")
-    ours, others = ranked[name], ranked.drop(name)
-    if others.empty:
+    errors = scored.scores.set_index("model")[metric]
+    ours, rival = errors[name], best_rival(scored, metric=metric, name=name)
+    if rival is None:
         return f"{name} has a {label} of {shown(ours)}; no baseline was asked for."
-    rival, theirs = others.index[0], others.iloc[0]
+    theirs = errors[rival]
     share = _share(scored, metric, name=name, rival=rival)
     if np.isclose(ours, theirs, rtol=LEVEL, atol=0):
         values = f"{label} {shown(ours)} and {shown(theirs)}"
@@ -72,6 +79,18 @@ def covariate_note(columns: Columns) -> str:
     return " The simple methods read no covariates." if columns.covariates else ""
 
 
+def importance_note(importance: pd.DataFrame | None) -> str:
+    """Return a sentence on the covariates that a network relies on; nothing where their importance is not known."""
+    if importance is None or importance["importance"].isna().any():
+        return ""
+    metric = importance["metric"].iloc[0].upper()
+    helpful = importance[importance["importance"] >= np.maximum(HELPS, 2 * importance["deviation"])].head(NAMED)
+    if helpful.empty:
+        return f" No covariate helps: none of them, shuffled, clearly raises the {metric}."
+    *most, last = (f"{row.covariate} (+{row.importance:.0f} %)" for row in helpful.itertuples())
+    return f" The {metric} rises most with {' and '.join(filter(None, [', '.join(most), last]))} shuffled."
+
+
 def shown(value: float) -> str:
     """Return a metric as a person reads it: four digits, whatever the unit; a dash where there is none."""
     return "-" if not np.isfinite(value) else f"{value:.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
@@ -79,12 +98,10 @@ def shown(value: float) -> str:
 
 def _share(scored: Backtest, metric: str, *, name: str, rival: str) -> str:
     """Return on how many series the forecaster is better than its rival, in words."""
-    table = scored.per_series
-    several = TARGET in table
-    keys = [table.columns[1], TARGET] if several else [table.columns[1]]
-    wide = table[table["model"].isin([name, rival])].pivot(index=keys, columns="model", values=metric).dropna()
-    better = int((wide[name] < wide[rival]).sum())
-    return f"{name} is better on {better} of {len(wide)} {'pairs of series and target' if several else 'series'}"
+    errors = relative_errors(scored, metric=metric, name=name, rival=rival)
+    better = int((errors["own"] < errors["other"]).sum())
+    kind = "pairs of series and target" if errors.index.nlevels > 1 else "series"
+    return f"{name} is better on {better} of {len(errors)} {kind}"
 
 
 def _percent(ours: float, theirs: float) -> str:

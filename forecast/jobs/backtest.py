@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ from forecast.data.panel import Panel
 from forecast.data.splits import refuse_short
 from forecast.evaluation.origins import fold_ends
 from forecast.evaluation.plan import check_baselines, check_plan
+from forecast.evaluation.shuffling import Shuffling
 from forecast.evaluation.tables import Backtest
 from forecast.evaluation.verdict import conclusion
 from forecast.frames import history_frame
 from forecast.jobs.console import about, new_console, print_files, print_folds, print_scores, shown_progress, tell
 from forecast.jobs.learner import Learner, new_learner
+from forecast.jobs.reasons import draw_reasons, shuffling_of
 from forecast.jobs.record import draw, draw_errors, logged, write_card, write_forecast, write_report, write_scores
 from forecast.jobs.settings import load_table, plain
 from forecast.run_folder import output_folder
@@ -36,6 +39,7 @@ def _backtest(settings: dict[str, Any], folder: Path) -> None:
     began, console, plan = time.monotonic(), new_console(), settings["backtest"]
     learner = new_learner(settings)
     check_baselines(plan["baselines"], name=learner.name)
+    Shuffling(**settings["importance"]).check()
     panel = laid(load_table(settings["data"]), learner.columns, freq=learner.freq)
     check_plan(
         **{name: plan[name] for name in ("folds", "step", "refit")}, horizon=learner.horizon,
@@ -52,7 +56,7 @@ def _backtest(settings: dict[str, Any], folder: Path) -> None:
     with shown_progress(console, modules=["backtest", "calibrated", "ensemble", "members"]):
         scored = evaluate(
             learner.make(), panel, **plan, mase_season=settings["data"]["mase_season"], name=learner.name,
-            folder=folder / "checkpoints",
+            folder=folder / "checkpoints", shuffling=shuffling_of(settings, panel),
         )  # fmt: skip
     write_scores(folder, scored)
     write_forecast(folder, "backtest", scored.forecasts)
@@ -76,12 +80,13 @@ def _backtest(settings: dict[str, Any], folder: Path) -> None:
 def _draw(folder: Path, panel: Panel, scored: Backtest, learner: Learner, *, context: int | None) -> None:
     from forecast.report import figures
 
-    figure = figures.folds_figure(
-        history_frame(panel), scored.forecasts, columns=panel.columns, model=learner.name,
+    folds_figure = partial(
+        figures.folds_figure, history_frame(panel), scored.forecasts, columns=panel.columns, model=learner.name,
         context=context or 4 * learner.horizon,
     )  # fmt: skip
-    draw(folder, "folds", figure)
+    draw(folder, "folds", folds_figure())
     draw_errors(folder, scored, panel, folds=True)
+    draw_reasons(folder, scored, panel, name=learner.name, series=folds_figure)
 
 
 def _folds(plan: dict[str, Any]) -> str:

@@ -41,7 +41,7 @@ FILES = {  # of a run, with what a person finds in them
     "report.html": "tables and figures on one page",
     "forecast.csv": "the forecast",
     "backtest.csv": "every forecast beside the truth",
-    "metrics.csv": "the scores above; metrics_by_*.csv have them by fold, step and series",
+    "metrics.csv": "the scores above; metrics_by_*.csv have them by fold, step, time and series",
 }
 
 

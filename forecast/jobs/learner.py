@@ -169,7 +169,7 @@ def learned(fitted: Predictor) -> dict[str, Any]:
     from forecast.calibrated import Calibrated
     from forecast.ensemble import Ensemble
 
-    networks, fitted_ = fitted_networks(fitted), bare(fitted)
+    networks, fitted_ = fitted.networks, bare(fitted)
     facts = {
         "horizon": fitted.horizon_,
         "device": str(networks[0].device),
@@ -217,11 +217,6 @@ def networks_of(predictor: Predictor) -> list[Forecaster]:
         return list(predictor.members)
     assert isinstance(predictor, Forecaster)
     return [predictor]
-
-
-def fitted_networks(predictor: Predictor) -> list[Forecaster]:
-    """Return the networks that a fitted predictor forecasts with."""
-    return members_of(predictor) or networks_of(bare(predictor))
 
 
 def bare(predictor: Predictor) -> Predictor:

@@ -26,8 +26,12 @@ CARD = "card.json"
 CAPTIONS = {  # of the figures, in the order of the report
     "forecast.png": "Forecasts",
     "folds.png": "Forecasts, fold by fold",
+    "worst.png": "The series that it fails on most",
+    "error_by_series.png": "Error by series",
     "error_by_fold.png": "Error by fold",
     "error_by_step.png": "Error by step of the horizon",
+    "error_by_time.png": "Error by time",
+    "importance.png": "Importance of covariates",
     "attention.png": "What each step ahead looks at",
     "training.png": "Training",
 }
@@ -62,15 +66,17 @@ def write_forecast(folder: Path, name: str, frame: pd.DataFrame) -> None:
 def write_scores(folder: Path, scored: Backtest) -> None:
     """Write the tables of scores."""
     tables = {
-        "": scored.scores,
-        "_by_fold": scored.per_fold,
-        "_by_step": scored.per_step,
-        "_by_series": scored.per_series,
-        "_by_target": scored.per_target,
+        "metrics": scored.scores,
+        "metrics_by_fold": scored.per_fold,
+        "metrics_by_step": scored.per_step,
+        "metrics_by_time": scored.per_time,
+        "metrics_by_series": scored.per_series,
+        "metrics_by_target": scored.per_target,
+        "importance": scored.importance,
     }
     for name, table in tables.items():
         if table is not None:
-            write_whole(folder / f"metrics{name}.csv", table.to_csv(index=False))
+            write_whole(folder / f"{name}.csv", table.to_csv(index=False))
 
 
 def draw_errors(folder: Path, scored: Backtest, panel: Panel, *, folds: bool) -> None:

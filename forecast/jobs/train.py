@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +21,14 @@ from forecast.data.splits import refuse_short, split_ends
 from forecast.errors import ConfigError, DataError, TrainingError
 from forecast.evaluation.origins import scored_origins, usual_split
 from forecast.evaluation.plan import check_baselines
+from forecast.evaluation.shuffling import Shuffling
 from forecast.evaluation.tables import Backtest
 from forecast.evaluation.verdict import conclusion
 from forecast.files import write_whole
 from forecast.frames import history_frame
 from forecast.jobs.console import about, new_console, print_files, print_scores, shown_path, shown_progress, tell
 from forecast.jobs.learner import Learner, bare, learned, new_learner, so_far, steps_of, told_history
+from forecast.jobs.reasons import draw_reasons, shuffling_of
 from forecast.jobs.record import CARD, draw, draw_errors, logged, write_card, write_forecast, write_report, write_scores
 from forecast.jobs.settings import load_table, logger_of, plain
 from forecast.jobs.warm_start import origin_of, warm_learner
@@ -49,6 +52,7 @@ def _train(settings: dict[str, Any], folder: Path) -> None:
     began, console, test = time.monotonic(), new_console(), settings["test"]
     learner = new_learner(settings) if settings["warm_start"] is None else warm_learner(settings)
     check_baselines(test["baselines"], name=learner.name)
+    Shuffling(**settings["importance"]).check()
     panel = laid(load_table(settings["data"]), learner.columns, freq=learner.freq)
     refuse_short(panel, horizon=learner.horizon, context_length=settings["context_length"])
     ends = _test_ends(panel, learner.horizon, test) if test["windows"] else None
@@ -122,8 +126,10 @@ def _scored(
     learner.refuse_seen(panel, ends[0])
     learner.fit(panel.until(ends[0]), fits, folder=folder / "checkpoints" / "test", logger=logger)
     log.info("fitted on what lies before the held-back windows: %s", steps_of(fits[0]))
-    season = settings["data"]["mase_season"]
-    return evaluate(fits[0], panel, ends, name=learner.name, baselines=test["baselines"], mase_season=season)
+    return evaluate(
+        fits[0], panel, ends, name=learner.name, baselines=test["baselines"],
+        mase_season=settings["data"]["mase_season"], shuffling=shuffling_of(settings, panel),
+    )  # fmt: skip
 
 
 def _test_ends(panel: Panel, horizon: int, test: dict[str, Any]) -> np.ndarray:
@@ -179,15 +185,16 @@ def _draw(
 ) -> None:
     from forecast.report import figures
 
+    series_figure = partial(
+        figures.forecast_figure, history_frame(panel), None if scored is None else scored.forecasts,
+        columns=panel.columns, model=name, context=fitted.context_length_,
+    )  # fmt: skip
     if scored is not None or future is not None:
-        figure = figures.forecast_figure(
-            history_frame(panel), None if scored is None else scored.forecasts, future, columns=panel.columns,
-            model=name, context=fitted.context_length_,
-        )  # fmt: skip
-        draw(folder, "forecast", figure)
+        draw(folder, "forecast", series_figure(future))
     draw(folder, "training", figures.training_figure(history))
     weights = _attention(fitted, panel, ends)
     if weights is not None:
         draw(folder, "attention", figures.attention_figure(weights, columns=panel.columns))
     if scored is not None:
         draw_errors(folder, scored, panel, folds=False)
+        draw_reasons(folder, scored, panel, name=name, series=partial(series_figure, None))

@@ -13,7 +13,7 @@ from forecast.data.freq import Freq
 from forecast.documents import read_json
 from forecast.errors import ArtifactError, ConfigError
 from forecast.folders import standing
-from forecast.jobs.learner import Learner, fitted_networks, members_of, networks_of, words
+from forecast.jobs.learner import Learner, members_of, networks_of, words
 from forecast.jobs.record import CARD
 from forecast.jobs.settings import columns_of
 from forecast.training.settings import Training
@@ -62,7 +62,7 @@ def load_run(folder: str | Path, *, accelerator: dict[str, Any]) -> Predictor:
 
     folder = Path(folder)
     saved = load(folder / "model" if standing(folder / "model").is_dir() else folder)
-    for network in (*networks_of(saved), *fitted_networks(saved)):
+    for network in (*networks_of(saved), *saved.networks):
         network.accelerator = accelerator
     return saved
 
