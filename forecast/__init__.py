@@ -12,13 +12,14 @@ if TYPE_CHECKING:
     from forecast.data.columns import Columns
     from forecast.data.generator import make_sales
     from forecast.data.panel import Panel
+    from forecast.diagnosis.diagnosis import diagnose
     from forecast.ensemble import Ensemble, load
     from forecast.evaluation.backtest import backtest
     from forecast.forecaster import Forecaster
     from forecast.training.settings import Training
 
 __version__ = "0.1.0"
-__all__ = ["Columns", "Ensemble", "Forecaster", "Panel", "Training", "backtest", "load", "make_sales"]
+__all__ = ["Columns", "Ensemble", "Forecaster", "Panel", "Training", "backtest", "diagnose", "load", "make_sales"]
 
 _HOMES = {
     "Columns": "forecast.data.columns",
@@ -27,6 +28,7 @@ _HOMES = {
     "Panel": "forecast.data.panel",
     "Training": "forecast.training.settings",
     "backtest": "forecast.evaluation.backtest",
+    "diagnose": "forecast.diagnosis.diagnosis",
     "load": "forecast.ensemble",
     "make_sales": "forecast.data.generator",
 }

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from forecast.files import write_whole
 from forecast.report import style
 from forecast.report.attention import attention_figure
+from forecast.report.diagnosis import gate_figure, gradient_figure, memory_figure, norm_figure
 from forecast.report.folds import folds_figure
 from forecast.report.forecasts import forecast_figure
 from forecast.report.panels import PANELS
@@ -23,6 +24,10 @@ __all__ = [
     "fold_error_figure",
     "folds_figure",
     "forecast_figure",
+    "gate_figure",
+    "gradient_figure",
+    "memory_figure",
+    "norm_figure",
     "save",
     "training_figure",
 ]
