@@ -21,14 +21,14 @@ from forecast.errors import ConfigError
 ROOT = Path(__file__).parents[1]
 PAGES = {
     name: (ROOT / name).read_text(encoding="utf-8") if (ROOT / name).is_file() else ""
-    for name in ("README.md", "docs/guide.md", "docs/networks.md")
+    for name in ("README.md", "docs/guide.md", "docs/networks.md", "docs/diagnose.md")
 }
 README, NETWORKS = PAGES["README.md"], PAGES["docs/networks.md"]
 COMMANDS = [
     line.strip()
     for page in PAGES.values()
     for line in page.splitlines()
-    if re.match(r"( {4}|\$ |)forecast (train|predict|backtest) ", line)
+    if re.match(r"( {4}|\$ |)forecast (train|predict|backtest|diagnose) ", line)
 ]
 
 pytestmark = pytest.mark.skipif(not README, reason="there is no README beside the package")

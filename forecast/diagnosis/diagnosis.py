@@ -155,6 +155,7 @@ def _measured(forecaster: Forecaster, panel: Panel, context: int) -> tuple[dict[
 
 def _joined(forecaster: Forecaster, tables: dict[str, pd.DataFrame], notes: list[str]) -> Diagnosis:
     history = getattr(forecaster, "history_", pd.DataFrame())
+    cuts = any(getattr(module, "detach_every", 0) for module in forecaster.model_.modules())
     reach, own, season = reach_of(tables["memory"]), forecaster.context_length_, forecaster.seasonality_
     measured = {
         "gradients": tables["gradients"],
@@ -167,7 +168,7 @@ def _joined(forecaster: Forecaster, tables: dict[str, pd.DataFrame], notes: list
         context_length=own,
         seasonality=season,
         memory=tables["memory"],
-        findings=findings_of(**measured, context=own, seasonality=season),
+        findings=findings_of(**measured, context=own, seasonality=season, is_truncated=cuts),
         notes=tuple(dict.fromkeys(notes)),
         **measured,
     )

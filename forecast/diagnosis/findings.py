@@ -16,7 +16,6 @@ REACHED = 0.01  # of the largest effect: a step with less does not move the fore
 SATURATED = 0.5  # share of a gate's values
 SPIKE = 30.0  # times the median gradient of the training steps around
 AROUND = 51  # training steps of which that is the median
-UNDERFLOW = 1e-30  # a gradient that fades passes below it before it is 0; one that is cut off does not
 KEEPS = ("forget", "update")  # gates that are open where a state is kept: as they should be for a long memory
 
 GATED = "gates that carry a state on: model=gru or model=lstm"
@@ -53,6 +52,7 @@ def findings_of(
     history: pd.DataFrame,
     context: int,
     seasonality: int,
+    is_truncated: bool,
 ) -> tuple[Finding, ...]:
     """Return what to be warned of after training.
 
@@ -62,11 +62,13 @@ def findings_of(
         As in `Diagnosis`.
     context, seasonality : int
         Of the run.
+    is_truncated : bool
+        Whether the network cuts gradients off itself.
     """
     after = gradients[(gradients["when"] == "after") & (gradients["layer"] != "input")]
     found: list[Finding] = []
     for (layer, cell), rows in after.groupby(["layer", "cell"], sort=False):
-        found += _of_layer(str(layer), str(cell), rows, own=context)
+        found += _of_layer(str(layer), str(cell), rows, own=context, is_truncated=is_truncated)
     found += _spikes(history)
     found += _saturated(saturation[(saturation["when"] == "after") & (saturation["context"] == context)])
     own = reach[(reach["when"] == "after") & (reach["part"] == WHOLE) & (reach["context"] == context)]
@@ -97,7 +99,7 @@ def told(gradients: pd.DataFrame, reach: pd.DataFrame, findings: Sequence[Findin
     return f"{sentence}. " + (f"Warnings: {', '.join(kinds)}." if kinds else "Nothing to be warned of.")
 
 
-def _of_layer(layer: str, cell: str, rows: pd.DataFrame, *, own: int) -> Iterator[Finding]:
+def _of_layer(layer: str, cell: str, rows: pd.DataFrame, *, own: int, is_truncated: bool) -> Iterator[Finding]:
     """Give what is found of the gradients of a layer, all contexts together."""
     by_context = {int(context): rows[rows["context"] == context] for context in sorted(rows["context"].unique())}
     shares = {context: far_share(part) for context, part in by_context.items()}
@@ -106,7 +108,7 @@ def _of_layer(layer: str, cell: str, rows: pd.DataFrame, *, own: int) -> Iterato
     if vanished:
         last = max(_last(by_context[context]) for context in vanished)
         where = f"from {last + 1} steps back on, the gradient in layer {layer!r}"
-        if all(_is_cut(by_context[context]) for context in vanished):
+        if is_truncated:
             yield Finding("truncated gradient", f"{where} is 0: it is cut off there.", "model.detach_every=0")
         else:
             small = f"is below 1/{1 / VANISHED:,.0f} of that at the last step"
@@ -123,12 +125,6 @@ def _last(rows: pd.DataFrame) -> int:
     """Return the farthest step back whose gradient has not vanished, of any state."""
     states = (state.sort_values("back") for _, state in rows.groupby("state", sort=False))
     return max(int(state["back"].to_numpy()[_shares(state) >= VANISHED].max()) for state in states)
-
-
-def _is_cut(rows: pd.DataFrame) -> bool:
-    """Return whether the gradient is 0 at the far end without having faded before."""
-    every = [_shares(state) for _, state in rows.groupby("state", sort=False)]
-    return all(shares[-1] == 0 and shares[shares > 0].min() > UNDERFLOW for shares in every)
 
 
 def _shares(state: pd.DataFrame) -> np.ndarray:

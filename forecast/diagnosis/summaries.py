@@ -23,9 +23,7 @@ def summaries_of(
     tables[caption] = _side_by_side(named, ["context", "forecast by"], "steps")
     own = saturation[saturation["context"] == nearest]
     if len(own):
-        shares = own.melt(["when", "layer", "gate"], ["shut", "open"], "side", "share")
-        caption = f"Shares of gates that are shut and open, context {nearest}"
-        tables[caption] = _side_by_side(shares, ["layer", "gate", "side"], "share")
+        tables[f"Shares of gates that are shut and open, context {nearest}"] = _gates(own)
     return tables
 
 
@@ -33,6 +31,16 @@ def _far(layers: pd.DataFrame) -> pd.DataFrame:
     keys = ["context", "layer", "when"]
     rows = [(*key, far_share(part)) for key, part in layers.groupby(keys, sort=False)]
     return pd.DataFrame(rows, columns=[*keys, "share"])
+
+
+def _gates(own: pd.DataFrame) -> pd.DataFrame:
+    """Return the shares of shut and open gates in per cent, each before and after training."""
+    table = own[["layer", "gate"]].drop_duplicates()
+    for side in ("shut", "open"):
+        shares = _side_by_side(own, ["layer", "gate"], side)
+        for when in WHEN:
+            table[f"{side} {when}"] = shares[when].map("{:.1%}".format).to_numpy()
+    return table
 
 
 def _side_by_side(table: pd.DataFrame, keys: list[str], values: str) -> pd.DataFrame:

@@ -22,6 +22,7 @@ LOOKS: dict[str, dict[str, Any]] = {  # before training, and after it
     "after": {"linewidth": 2.2},
 }
 PALE = 0.55  # share of a colour in what was before training
+PLAIN = 6  # decades from which on powers of ten are written as such
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 REACHED, LOWEST = 0.01, 1e-4  # what counts as moving a forecast, and the least that is drawn
 
@@ -171,18 +172,15 @@ def _on_logs(axis: Axes, *, low: float, high: float) -> None:
     first, last = int(np.ceil(np.log10(low / 1.5))), int(np.floor(np.log10(high * 1.5)))
     if last - first < 2:
         axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.yaxis.set_major_formatter(style.NUMBERS)
     else:
         powers = range(last, first - 1, -max(1, (last - first) // 4))
         axis.yaxis.set_major_locator(FixedLocator([10.0**power for power in powers]))
-        axis.yaxis.set_major_formatter(FuncFormatter(_power))
+    axis.yaxis.set_major_formatter(style.NUMBERS if last - first < PLAIN else FuncFormatter(_power))
     axis.yaxis.set_minor_locator(NullLocator())
 
 
 def _power(value: float, _: int) -> str:
-    """Return a power of ten as a person writes it, the small ones with a raised exponent."""
-    if value >= LOWEST:
-        return f"{value:,.10g}"
+    """Return a power of ten with a raised exponent."""
     return f"10{f'{np.log10(value):.0f}'.translate(RAISED)}"
 
 
