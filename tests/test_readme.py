@@ -52,7 +52,7 @@ def test_there_are_commands_and_code() -> None:
     assert len(COMMANDS) >= 20 and _python(README) and _python(NETWORKS)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/networks.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/networks.md", "docs/diagnose.md"])
 def test_the_python_code_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All blocks in order, in one namespace, with three steps of training each."""
     shutil.copytree(shipped_folder(), tmp_path / "data")
