@@ -29,6 +29,7 @@ from forecast.model import Model
 from forecast.networks.encoder import Encoder
 from forecast.networks.features import padding
 from forecast.networks.recurrent import Recurrent
+from forecast.report import figures
 from forecast.scaling import Scaler
 
 STEPS = 12
@@ -177,6 +178,30 @@ def test_recurrent_weights_scaled_down_vanish_and_scaled_up_explode(scale: float
     found = diagnose(forecaster, _frame(), contexts=())
     (warned,) = [finding for finding in found.findings if "gradient" in finding.kind]
     assert warned.kind == kind and advice in warned.advice and kind in found.sentence
+
+
+def test_a_gradient_that_overflows_explodes_and_is_drawn_where_it_is_finite() -> None:
+    forecaster = _fitted({**read("model", "rnn"), "nonlinearity": "relu", "hidden_size": 8, "bypass": False})
+    with torch.no_grad():
+        forecaster.model_.network.recurrent.layers[0].weight_hh_l0.mul_(50)
+    found = diagnose(forecaster, _frame(), contexts=(96,))
+    (warned,) = [finding for finding in found.findings if "gradient" in finding.kind]
+    assert "more than a number can hold (context 24, 96)" in warned.what
+    figures.gradient_figure(found.gradients).draw_without_rendering()
+    figures.memory_figure(found.memory).draw_without_rendering()
+
+
+def test_what_vanishes_at_longer_contexts_alone_says_so() -> None:
+    falling = 0.8 ** np.arange(96)  # 0.006 after 24 steps
+    rows = {"when": "after", "layer": "recurrent", "cell": "gru", "state": "hidden"}
+    table = [
+        {**rows, "context": context, "back": back, "median": falling[back]}
+        for context in (12, 96)
+        for back in range(context)
+    ]
+    (warned,) = _told(gradients=pd.DataFrame(table))
+    assert warned.kind == "vanishing gradient at longer contexts" and warned.what.endswith("(context 96).")
+    assert "from 42 steps back on" in warned.what  # 0.8 ** 41 is the last above 1e-4
 
 
 def test_orthogonal_weights_neither_vanish_nor_explode() -> None:

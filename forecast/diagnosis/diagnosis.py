@@ -119,56 +119,48 @@ def diagnose(forecaster: Forecaster, frame: Table, *, contexts: Sequence[int] = 
     check_is_fitted(forecaster)
     panel = forecaster.as_panel(frame, columns=forecaster.panel_.columns, freq=forecaster.freq_)
     forecaster.refuse_other_panel(panel)
-    own = forecaster.context_length_
-    parts: dict[str, list[pd.DataFrame]] = {"gradients": [], "saturation": [], "memory": []}
-    notes = []
-    for context in sorted({own, *_checked(contexts)}):
+    forecaster.model_.scaler.check(panel)
+    parts, notes = list[dict[str, pd.DataFrame]](), list[str]()
+    for context in sorted({forecaster.context_length_, *_checked(contexts)}):
         try:
             with within_memory(DataError, WAY_OUT):
                 measured, note = _measured(forecaster, panel, context)
         except (ConfigError, DataError) as error:
             notes.append(f"context {context} is left out: {error}")
             continue
-        for name, tables in measured.items():
-            parts[name] += tables
+        parts += measured
         notes += [note] if note else []
-    if not parts["gradients"]:
-        raise DataError(f"there is no context to look at. {' '.join(notes)}")
-    return _joined(forecaster, {name: pd.concat(tables, ignore_index=True) for name, tables in parts.items()}, notes)
+    if not parts:
+        raise DataError(f"there is no context to look at: {' '.join(notes)}")
+    return _joined(forecaster, parts, notes)
 
 
-def _measured(forecaster: Forecaster, panel: Panel, context: int) -> tuple[dict[str, list[pd.DataFrame]], str]:
-    """Return the tables of a context by name, before and after training, and a note."""
+def _measured(forecaster: Forecaster, panel: Panel, context: int) -> tuple[list[dict[str, pd.DataFrame]], str]:
+    """Return the tables of a context by name, before training and after it, and a note."""
     batch = windows_of(forecaster, panel, context=context)
     models, note = models_at(forecaster, context=context)
-    tables: dict[str, list[pd.DataFrame]] = {"gradients": [], "saturation": [], "memory": []}
+    parts = []
     for when, model in models.items():
-        model.scaler.check(panel)
         norms, traces = gradients(model, batch)
         own = {"gradients": norms, "saturation": saturation(traces, context=context), "memory": memory(model, batch)}
-        for name, table in own.items():
+        for table in own.values():
             table.insert(0, "context", context)
             table.insert(1, "when", when)
-            tables[name].append(table)
-    return tables, note
+        parts.append(own)
+    return parts, note
 
 
-def _joined(forecaster: Forecaster, tables: dict[str, pd.DataFrame], notes: list[str]) -> Diagnosis:
-    history = getattr(forecaster, "history_", pd.DataFrame())
+def _joined(forecaster: Forecaster, parts: list[dict[str, pd.DataFrame]], notes: list[str]) -> Diagnosis:
+    tables = {name: pd.concat([part[name] for part in parts], ignore_index=True) for name in parts[0]}
+    moved, season = tables.pop("memory"), forecaster.seasonality_
+    measured = {**tables, "reach": reach_of(moved), "history": getattr(forecaster, "history_", pd.DataFrame())}
     cuts = any(getattr(module, "detach_every", 0) for module in forecaster.model_.modules())
-    reach, own, season = reach_of(tables["memory"]), forecaster.context_length_, forecaster.seasonality_
-    measured = {
-        "gradients": tables["gradients"],
-        "saturation": tables["saturation"],
-        "reach": reach,
-        "history": history,
-    }
     return Diagnosis(
         model=name_of("model", getattr(forecaster, "chosen_", forecaster.model)),
-        context_length=own,
+        context_length=forecaster.context_length_,
         seasonality=season,
-        memory=tables["memory"],
-        findings=findings_of(**measured, context=own, seasonality=season, is_truncated=cuts),
+        memory=moved,
+        findings=findings_of(**measured, context=forecaster.context_length_, seasonality=season, is_truncated=cuts),
         notes=tuple(dict.fromkeys(notes)),
         **measured,
     )

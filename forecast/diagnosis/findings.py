@@ -108,17 +108,19 @@ def _of_layer(layer: str, cell: str, rows: pd.DataFrame, *, own: int, is_truncat
     if vanished:
         last = max(_last(by_context[context]) for context in vanished)
         where = f"from {last + 1} steps back on, the gradient in layer {layer!r}"
+        small = f"is below 1/{1 / VANISHED:,.0f} of that at the last step"
         if is_truncated:
             yield Finding("truncated gradient", f"{where} is 0: it is cut off there.", "model.detach_every=0")
         else:
-            small = f"is below 1/{1 / VANISHED:,.0f} of that at the last step"
-            what = f"{where} {small} ({_contexts(vanished, own)})."
-            yield Finding("vanishing gradient", what, f"{GATED}; {SHORTER}" if cell == "rnn" else SHORTER)
+            advice = f"{GATED}; {SHORTER}" if cell == "rnn" else SHORTER
+            kind = f"vanishing gradient{_beyond(vanished, own)}"
+            yield Finding(kind, f"{where} {small} ({_contexts(vanished)}).", advice)
     if exploded:
         times = max(shares[context] for context in exploded)
-        what = f"at the far end, the gradient in layer {layer!r} is {times:.2g} times that at the last step"
-        what = f"{what} ({_contexts(exploded, own)})."
-        yield Finding("exploding gradient", what, f"{CALMER}; {GATED}" if cell == "rnn" else CALMER)
+        large = f"{times:.2g} times that at the last step" if np.isfinite(times) else "more than a number can hold"
+        what = f"at the far end, the gradient in layer {layer!r} is {large} ({_contexts(exploded)})."
+        advice = f"{CALMER}; {GATED}" if cell == "rnn" else CALMER
+        yield Finding(f"exploding gradient{_beyond(exploded, own)}", what, advice)
 
 
 def _last(rows: pd.DataFrame) -> int:
@@ -128,10 +130,11 @@ def _last(rows: pd.DataFrame) -> int:
 
 
 def _shares(state: pd.DataFrame) -> np.ndarray:
-    """Return the gradients of one state by steps back, relative to the first that is not 0."""
-    values = state.sort_values("back")["median"].to_numpy()
-    positive = values[values > 0]
-    return values / positive[0] if len(positive) else np.ones_like(values)
+    """Return the gradients of one state by steps back, relative to the first that is not 0; infinite on overflow."""
+    values = state.sort_values("back")["median"].to_numpy(float)
+    positive = values[(values > 0) & np.isfinite(values)]
+    shares = values / positive[0] if len(positive) else values
+    return np.where(np.isfinite(shares), shares, np.inf)
 
 
 def _spikes(history: pd.DataFrame) -> Iterator[Finding]:
@@ -160,9 +163,13 @@ def _short(steps: int, context: int, season: int) -> Finding:
     return Finding("short memory", what, "model.lags=1, model.bypass=true, scaling.cycle=true, or model=segrnn")
 
 
-def _contexts(contexts: Sequence[int], own: int) -> str:
-    beyond = f", longer than its own of {own}" if min(contexts) > own else ""
-    return f"context {', '.join(map(str, contexts))}{beyond}"
+def _contexts(contexts: Sequence[int]) -> str:
+    return f"context {', '.join(map(str, contexts))}"
+
+
+def _beyond(contexts: Sequence[int], own: int) -> str:
+    """Return what makes a warning one for those who want a longer context than that of the run."""
+    return " at longer contexts" if min(contexts) > own else ""
 
 
 def _percent(share: float) -> str:

@@ -38,7 +38,7 @@ def gradient_figure(gradients: pd.DataFrame, *, lines: str = "layer") -> Figure:
         The column whose values have a colour each.
     """
     shown = gradients[gradients["layer"] != "input"]
-    shown = gradients if shown.empty else shown
+    shown = (gradients if shown.empty else shown).replace(np.inf, np.nan)
     several = shown.groupby(lines)["state"].transform("nunique") > 1
     shown = shown.assign(line=shown[lines].where(~several, shown[lines] + ", " + shown["state"] + " state"))
     top = shown["median"].max()
