@@ -23,7 +23,7 @@ def summaries_of(
     tables[caption] = _side_by_side(named, ["context", "forecast by"], "steps")
     own = saturation[saturation["context"] == nearest]
     if len(own):
-        tables[f"Shares of gates that are shut and open, context {nearest}"] = _gates(own)
+        tables[f"Shares of gates that are shut and open, before and after training, context {nearest}"] = _gates(own)
     return tables
 
 
@@ -34,12 +34,11 @@ def _far(layers: pd.DataFrame) -> pd.DataFrame:
 
 
 def _gates(own: pd.DataFrame) -> pd.DataFrame:
-    """Return the shares of shut and open gates in per cent, each before and after training."""
+    """Return the shares of shut and open gates in per cent, before and after training in one cell."""
     table = own[["layer", "gate"]].drop_duplicates()
     for side in ("shut", "open"):
-        shares = _side_by_side(own, ["layer", "gate"], side)
-        for when in WHEN:
-            table[f"{side} {when}"] = shares[when].map("{:.1%}".format).to_numpy()
+        shares = _side_by_side(own, ["layer", "gate"], side)[WHEN].to_numpy()
+        table[side] = [f"{before:.1%} \N{RIGHTWARDS ARROW} {after:.1%}" for before, after in shares]
     return table
 
 

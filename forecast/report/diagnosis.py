@@ -22,6 +22,7 @@ LOOKS: dict[str, dict[str, Any]] = {  # before training, and after it
     "after": {"linewidth": 2.2},
 }
 PALE = 0.55  # share of a colour in what was before training
+LINES = 4  # in a panel: with more, states of a layer are drawn as one, and from as many on lines are thin
 PLAIN = 6  # decades from which on powers of ten are written as such
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 REACHED, LOWEST = 0.01, 1e-4  # what counts as moving a forecast, and the least that is drawn
@@ -33,25 +34,35 @@ def gradient_figure(gradients: pd.DataFrame, *, lines: str = "layer") -> Figure:
     Parameters
     ----------
     gradients : pd.DataFrame
-        As in `Diagnosis`; of what has no recurrent layer, the gradient of the input.
+        As in `Diagnosis`; of what has no recurrent layer, the gradient of the input. Of many layers with two states,
+        the larger gradient of the two.
     lines : str
         The column whose values have a colour each.
     """
     shown = gradients[gradients["layer"] != "input"]
     shown = (gradients if shown.empty else shown).replace(np.inf, np.nan)
-    several = shown.groupby(lines)["state"].transform("nunique") > 1
-    shown = shown.assign(line=shown[lines].where(~several, shown[lines] + ", " + shown["state"] + " state"))
+    shown = _named(shown, lines)
     top = shown["median"].max()
     with mpl.rc_context(style.STYLE):
         figure, axes = _panels(shown["context"].unique())
-        palette = style.distinct(shown["line"])
+        palette, thin = style.distinct(shown["line"]), shown[lines].nunique() >= LINES
         for axis, (_, rows) in zip(axes, shown.groupby("context"), strict=True):
             for line, part in rows[rows["median"] > 0].groupby("line", sort=False):
-                _draw(axis, part, "median", colour=palette[str(line)], label=str(line))
+                _draw(axis, part, "median", colour=palette[str(line)], label=str(line), thin=thin)
             _on_logs(axis, low=max(shown["median"].min(), top * 10.0**-DECADES), high=top)
         axes[0].set_ylabel("norm of the gradient")
         _finish(figure, axes, "steps back from the last of the context")
     return figure
+
+
+def _named(shown: pd.DataFrame, lines: str) -> pd.DataFrame:
+    """Return gradients with what each line is called in a column `line`."""
+    several = shown.groupby(lines)["state"].transform("nunique") > 1
+    named = shown.assign(line=shown[lines].where(~several, shown[lines] + ", " + shown["state"] + " state"))
+    if named["line"].nunique() <= LINES:
+        return named
+    largest = shown.groupby(["context", "when", lines, "back"], sort=False)["median"].max().reset_index()
+    return largest.assign(line=largest[lines])
 
 
 def memory_figure(memory: pd.DataFrame) -> Figure:
@@ -98,7 +109,8 @@ def gate_figure(saturation: pd.DataFrame) -> Figure:
                 label = f"{side} {'after' if is_after else 'before'} training"
                 axis.barh(place, row[side], left=begin, height=0.3, color=shade, label=label)
                 begin += row[side]
-            axis.annotate(f"{begin:.0%}", (begin, place), (4, 0), textcoords="offset points", va="center", fontsize=8.5)
+            share = f"{begin:.1%}" if 0 < begin < 0.01 else f"{begin:.0%}"
+            axis.annotate(share, (begin, place), (4, 0), textcoords="offset points", va="center", fontsize=8.5)
         axis.set_yticks(range(len(names)), [f"{layer}: {gate}" for layer, gate in names])
         axis.invert_yaxis()
         axis.set_xlim(0, min(1.06, max(0.1, 1.15 * saturation["saturated"].max())))
@@ -155,13 +167,13 @@ def _panels(contexts: Iterable[int]) -> tuple[Figure, list[Axes]]:
     return figure, list(grid[: len(contexts)])
 
 
-def _draw(axis: Axes, rows: pd.DataFrame, values: str, *, colour: str, label: str) -> None:
+def _draw(axis: Axes, rows: pd.DataFrame, values: str, *, colour: str, label: str, thin: bool = False) -> None:
     for when, part in rows.sort_values("back").groupby("when"):
         is_after = when == "after"
         axis.plot(
             part["back"], part[values], color=colour if is_after else style.tint(colour, PALE),
             label=label if is_after else "", marker="o" if len(part) == 1 else "", zorder=3 if is_after else 2,
-            **LOOKS[str(when)],
+            **{**LOOKS[str(when)], "linewidth": LOOKS[str(when)]["linewidth"] * (0.6 if thin else 1.0)},
         )  # fmt: skip
 
 
