@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from forecast.data.columns import Columns
     from forecast.data.generator import make_sales
     from forecast.data.panel import Panel
+    from forecast.diagnosis.diagnosis import diagnose
     from forecast.ensemble import Ensemble
     from forecast.evaluation.backtest import backtest
     from forecast.evaluation.importance import permutation_importance
@@ -30,6 +31,7 @@ __all__ = [
     "Shuffling",
     "Training",
     "backtest",
+    "diagnose",
     "load",
     "make_sales",
     "permutation_importance",
@@ -44,6 +46,7 @@ _HOMES = {
     "Shuffling": "forecast.evaluation.shuffling",
     "Training": "forecast.training.settings",
     "backtest": "forecast.evaluation.backtest",
+    "diagnose": "forecast.diagnosis.diagnosis",
     "load": "forecast.calibrated",
     "make_sales": "forecast.data.generator",
     "permutation_importance": "forecast.evaluation.importance",

@@ -85,7 +85,7 @@ class Forecaster(TrainedNetwork):
     chosen_ : str, partial or dict
         The model as used, where it was "auto" the one chosen.
     history_ : DataFrame
-        Loss and learning rate by step.
+        By step: losses, learning rate, and the norms of the gradient before it is clipped and of the weights.
     encoding_ : Encoding
         Statistics and vocabularies of the training span.
     horizon_, context_length_, seasonality_, freq_, panel_
@@ -224,6 +224,13 @@ class Forecaster(TrainedNetwork):
         trial._settle_model(trial._windows(panel, device=torch.device("cpu")), panel, panel, None)
         with trial.model_.frozen(training.freeze):
             build("optimizer", training.optimizer, list(trial.model_.parameters()), lr=1.0)
+
+    def fresh_model(self, *, context_length: int | None = None) -> Model:
+        """Return the model of a fitted forecaster with weights as its seed made them, for its context or another."""
+        check_is_fitted(self)
+        sizes = replace(self.sizes_, context_length=context_length or self.context_length_)
+        vouched = [type(part) for part in self.model_.modules()]  # those of one's own have been let in before
+        return self._built(sizes, self.panel_.columns, allow=vouched)
 
     def _tell_of_unsaveable(self, columns: Columns) -> None:
         """Say before training, not after it, that what is trained can be used but not saved."""

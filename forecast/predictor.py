@@ -268,7 +268,7 @@ class Predictor(BaseEstimator, ABC):
 
     def _seen(self, panel: Panel, series: np.ndarray, ends: np.ndarray) -> np.ndarray:
         """Refuse origins (N,) that cannot be forecast from; return which targets are observed in the context (N, C)."""
-        self._refuse_other_panel(panel)
+        self.refuse_other_panel(panel)
         seen = panel.observed_targets(series, ends - self.context_length_, ends)
         if not seen.any(axis=1).all():
             name, length = panel.ids[series[~seen.any(axis=1)][0]], self.context_length_
@@ -280,7 +280,7 @@ class Predictor(BaseEstimator, ABC):
         refuse_missing_known(panel, series, ends, horizon=self.horizon_)
         return seen
 
-    def _refuse_other_panel(self, panel: Panel) -> None:
+    def refuse_other_panel(self, panel: Panel) -> None:
         """Refuse a panel whose columns play other roles than in training, or whose steps are others."""
         for role in ("targets", "past", "known", "static"):
             was, now = getattr(self.panel_.columns, role), getattr(panel.columns, role)

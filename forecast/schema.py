@@ -164,14 +164,20 @@ class BacktestJob(Learning):
 
 
 @dataclass
-class NewData:
-    """The table to forecast from; its columns are those of the training.
-
-    ``future`` is a table of known covariates, or one for each scenario by its name. ``csv`` is how both are written.
-    """
+class GivenTable:
+    """A table whose columns are those of the training, and how it is written."""
 
     path: str | None = None
     csv: Csv = field(default_factory=Csv)
+
+
+@dataclass
+class NewData(GivenTable):
+    """The table to forecast from.
+
+    ``future`` is a table of known covariates, or one for each scenario by its name, written as it is.
+    """
+
     future: Any = None
 
 
@@ -185,7 +191,17 @@ class PredictJob:
     accelerator: Any = MISSING
 
 
-JOBS = {"train": TrainJob, "predict": PredictJob, "backtest": BacktestJob}
+@dataclass
+class DiagnoseJob:
+    """Settings of ``forecast diagnose``. ``member`` is the number of a network in an ensemble."""
+
+    run: str = MISSING
+    data: GivenTable = field(default_factory=GivenTable)
+    contexts: list[int] = field(default_factory=lambda: [24, 96, 384])
+    member: int = 0
+
+
+JOBS = {"train": TrainJob, "predict": PredictJob, "backtest": BacktestJob, "diagnose": DiagnoseJob}
 
 
 def register() -> None:

@@ -34,7 +34,7 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> dict:
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("trian", "there is no job 'trian'. Choose one of: train, backtest, predict."),
+        ("trian", "there is no job 'trian'. Choose one of: train, backtest, diagnose, predict."),
         ("train model=gruu", "there is no model 'gruu'. Choose one of: gru, bigru, "),
         ("train data=stcks", "there is no data 'stcks'. Choose one of: stocks, "),
         ("train data=[sales,stcks]", "there is no data 'stcks'. Choose one of: stocks, "),
@@ -139,6 +139,11 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> dict:
         ("predict run=none", "there is no saved forecaster in 'none'"),
         ("predict run=.", "there is no saved forecaster in '.'"),
         ("predict run=. resume=.", "there is no setting 'resume'."),
+        ("diagnose", "run is not set. Add run=VALUE."),
+        ("diagnose run=none", "there is no saved forecaster in 'none'"),
+        ("diagnose run=. contexts=24", "contexts is a list, got '24'. Write 'contexts=[24]'."),
+        ("diagnose run=. contexts=[some]", "contexts"),
+        ("diagnose run=. horizon=3", "there is no setting 'horizon'."),
     ],
 )
 def test_what_makes_no_sense_ends_in_one_message(
@@ -229,7 +234,7 @@ def test_cfg_shows_the_settings_and_creates_nothing(
     job: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert forecast(job, "--cfg", "job") == 0
-    assert "accelerator:" in capsys.readouterr().out
+    assert {"diagnose": "contexts:"}.get(job, "accelerator:") in capsys.readouterr().out
     assert not list(tmp_path.iterdir())
 
 

@@ -21,7 +21,7 @@ FIGURES = {"figures/forecast.png", "figures/error_by_step.png", "figures/trainin
 SCORES = {"metrics.csv", *(f"metrics_by_{what}.csv" for what in ("fold", "series", "step", "time")), "test.parquet"}
 FORECAST = {"forecast.csv", "forecast.parquet"}
 ALWAYS = {
-    *(f"model/{name}" for name in MODEL), "report.html", "card.json", "log.txt", "figures/training.png",
+    *(f"model/{name}" for name in MODEL), "report.html", "card.json", "log.txt", "training.csv", "figures/training.png",
     ".hydra/config.yaml", ".hydra/hydra.yaml", ".hydra/overrides.yaml",
 }  # fmt: skip
 CHECKPOINTS = {"checkpoints/test/last.safetensors", "checkpoints/final/last.safetensors"}

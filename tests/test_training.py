@@ -16,7 +16,7 @@ from frames import made_frame
 from forecast import Forecaster, Panel, Training
 from forecast.config import names
 from forecast.data.encoding import Encoding
-from forecast.data.windows import TrainingWindows, Windows
+from forecast.data.windows import TrainingWindows, Windows, step_seed
 from forecast.errors import ConfigError
 from forecast.model import Model
 from forecast.networks.recurrent import Recurrent
@@ -40,9 +40,28 @@ def test_batches_are_a_pure_function_of_seed_and_step() -> None:
 
 def test_history_has_a_row_for_each_step() -> None:
     history = _fitted(steps=7).history_
-    assert list(history.columns) == ["step", "train_loss", "valid_loss", "learning_rate"]
+    columns = ["step", "train_loss", "valid_loss", "learning_rate", "gradient_norm", "weight_norm"]
+    assert list(history.columns) == columns
     assert history.step.tolist() == list(range(1, 8))
-    assert history.train_loss.notna().all() and history.valid_loss.isna().all()
+    assert history.drop(columns="valid_loss").notna().all(axis=None) and history.valid_loss.isna().all()
+
+
+@pytest.mark.parametrize("clip", [0.0, 0.01])
+def test_norms_of_gradient_and_weights_are_those_before_the_first_step(clip: float) -> None:
+    """Worked out from the model as it began and the first batch; clipping comes after."""
+    forecaster = _fitted(steps=3, gradient_clip=clip)
+    panel = Panel.from_frame(made_frame(series=2, rows=40))
+    windows = forecaster._windows(panel, device=torch.device("cpu"))
+    draws = TrainingWindows(windows, batch_size=forecaster.training.batch_size, seed=0, steps=3)
+    model = forecaster.fresh_model()
+    model.scaler.fit(panel, forecaster.encoding_.numbers_of(panel.ids))
+    torch.manual_seed(step_seed(0, 0))
+    model.train().training_loss(*draws.draw(0)).backward()
+    gradients = [weights.grad.square().sum() for weights in model.parameters()]
+    squares = [weights.detach().square().sum() for weights in model.parameters()]
+    first = forecaster.history_.iloc[0]
+    assert first["gradient_norm"] == pytest.approx(float(sum(gradients)) ** 0.5, rel=1e-5)
+    assert first["weight_norm"] == pytest.approx(float(sum(squares)) ** 0.5, rel=1e-5)
 
 
 @pytest.mark.parametrize("optimizer", names("optimizer"))

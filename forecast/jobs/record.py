@@ -22,7 +22,7 @@ from forecast.jobs.console import shown_path
 from forecast.jobs.scores import by_fold, by_series, by_target, labelled, one_cutoff_a_fold, ranked_by
 
 log = logging.getLogger("forecast")
-CARD = "card.json"
+CARD, HISTORY = "card.json", "training.csv"
 CAPTIONS = {  # of the figures, in the order of the report
     "forecast.png": "Forecasts",
     "folds.png": "Forecasts, fold by fold",
@@ -34,6 +34,10 @@ CAPTIONS = {  # of the figures, in the order of the report
     "importance.png": "Importance of covariates",
     "attention.png": "What each step ahead looks at",
     "training.png": "Training",
+    "gradients.png": "Gradient of the loss by steps back",
+    "memory.png": "Steps back that move the forecast",
+    "gates.png": "Saturated gates",
+    "norms.png": "Norms over training",
 }
 
 
@@ -140,7 +144,7 @@ def write_card(
         "threads": torch.get_num_threads(),
         "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         "versions": ", ".join(f"{package} {version(package)}" for package in packages),
-        "data": hashlib.sha256(panel.target.tobytes() + panel.offsets.tobytes()).hexdigest(),
+        "data": fingerprint(panel),
         "series": len(panel.ids),
         "steps": int(panel.ends.sum()),
         "frequency": panel.freq.name,
@@ -151,6 +155,11 @@ def write_card(
     }
     write_whole(folder / CARD, json.dumps(card, indent=1, ensure_ascii=False))
     return card
+
+
+def fingerprint(panel: Panel) -> str:
+    """Return what tells the values of a panel from any other."""
+    return hashlib.sha256(panel.target.tobytes() + panel.offsets.tobytes()).hexdigest()
 
 
 def _roles(columns: Columns) -> dict[str, str]:

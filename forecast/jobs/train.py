@@ -29,7 +29,17 @@ from forecast.frames import history_frame
 from forecast.jobs.console import about, new_console, print_files, print_scores, shown_path, shown_progress, tell
 from forecast.jobs.learner import Learner, bare, learned, new_learner, so_far, steps_of, told_history
 from forecast.jobs.reasons import draw_reasons, shuffling_of
-from forecast.jobs.record import CARD, draw, draw_errors, logged, write_card, write_forecast, write_report, write_scores
+from forecast.jobs.record import (
+    CARD,
+    HISTORY,
+    draw,
+    draw_errors,
+    logged,
+    write_card,
+    write_forecast,
+    write_report,
+    write_scores,
+)
 from forecast.jobs.settings import load_table, logger_of, plain
 from forecast.jobs.warm_start import origin_of, warm_learner
 from forecast.run_folder import output_folder
@@ -68,6 +78,7 @@ def _train(settings: dict[str, Any], folder: Path) -> None:
             log.info("fitted %son everything: %s", "again " if scored else "", steps_of(fits[-1]))
     fitted, history = fits[-1], told_history(fits[0])
     fitted.save(folder / "model")
+    write_whole(folder / HISTORY, history.to_csv(index=False))
     future = _future(fitted, panel)
     _draw(folder, panel, fitted, scored, future, history, ends, name=learner.name)
     facts = {"model": learner.about, **learned(fitted), **origin_of(settings)}

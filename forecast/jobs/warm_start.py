@@ -74,9 +74,9 @@ def origin_of(settings: dict[str, Any]) -> dict[str, Any]:
 
 def _before(folder: str | Path, accelerator: dict[str, Any]) -> list[Predictor]:
     """Return the runs that a saved run went on from, the latest first, as far as its card tells."""
-    found, seen = [], {_run_of(folder)}
-    while (origin := _origin(_run_of(folder))) is not None:
-        if _run_of(origin) in seen:
+    found, seen = [], {run_of(folder)}
+    while (origin := _origin(run_of(folder))) is not None:
+        if run_of(origin) in seen:
             raise ArtifactError(
                 f"the card of the run in '{folder}' says that it went on from '{origin}', which went on from it in "
                 "turn: that cannot be. Start from another run."
@@ -89,11 +89,11 @@ def _before(folder: str | Path, accelerator: dict[str, Any]) -> list[Predictor]:
                 "and so not what may be scored. Bring it back, or start from another run."
             ) from error
         folder = origin
-        seen.add(_run_of(folder))
+        seen.add(run_of(folder))
     return found
 
 
-def _run_of(folder: str | Path) -> Path:
+def run_of(folder: str | Path) -> Path:
     """Return the folder of a run, which may be given as that of its model."""
     folder = Path(folder).resolve()
     return folder.parent if folder.name == "model" else folder

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from forecast.files import write_whole
 from forecast.report import style
 from forecast.report.attention import attention_figure
+from forecast.report.diagnosis import gate_figure, gradient_figure, memory_figure, norm_figure
 from forecast.report.folds import folds_figure
 from forecast.report.forecasts import forecast_figure
 from forecast.report.importance import importance_figure
@@ -28,6 +29,10 @@ __all__ = [
     "folds_figure",
     "forecast_figure",
     "importance_figure",
+    "gate_figure",
+    "gradient_figure",
+    "memory_figure",
+    "norm_figure",
     "save",
     "series_error_figure",
     "time_error_figure",

@@ -31,7 +31,7 @@ SHARE = 0.1  # of the learning rate that a lowering leaves
 
 
 class Trained(NamedTuple):
-    """How a training went: a row a step (step, train_loss, valid_loss, learning_rate), best step, peak rate.
+    """How a training went, a row a step (losses, learning rate, norms of gradient and weights), best step, peak rate.
 
     `stopped` is what a signal asked for, to be raised when all is in its place.
     """
@@ -123,7 +123,7 @@ class _Course:
             except Interrupted as stop:
                 if not module.done:
                     raise
-                del module.losses[module.done :]  # of a step that was cut off
+                del module.losses[module.done :], module.norms[module.done :]  # of a step that was cut off
                 return module, trainer, stop.error()
             except Diverged as error:
                 if begun is None or module.lowered == LOWERINGS:
@@ -172,11 +172,14 @@ def _calibrate(module: ForecastModule, windows: TrainingWindows) -> None:
 
 def _history(module: ForecastModule) -> pd.DataFrame:
     steps = range(1, len(module.losses) + 1)
+    norms = torch.stack(module.norms).float().cpu().numpy()
     return pd.DataFrame(
         {
             "step": steps,
             "train_loss": torch.stack(module.losses).float().cpu().numpy(),
             VALID: [module.valid_losses.get(step, float("nan")) for step in steps],
             "learning_rate": [module.rate_at(step) for step in steps],
+            "gradient_norm": norms[:, 0],
+            "weight_norm": norms[:, 1],
         }
     )

@@ -38,6 +38,7 @@ class ForecastModule(pl.LightningModule):
         super().__init__()
         self.model, self.training_settings, self.seed, self.ids = model, training, seed, ids
         self.losses: list[Tensor] = []
+        self.norms: list[Tensor] = []  # of gradient, before it is clipped, and weights: (2,) each
         self.valid_losses: dict[int, float] = {}
         self.start = 0
         rate = training.learning_rate if training.learning_rate == "find" else float(training.learning_rate)
@@ -97,12 +98,13 @@ class ForecastModule(pl.LightningModule):
             Names the step and the series; the weights are still those before it.
         """
         told = self.losses[-1]
+        weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+        norm = nn.utils.get_total_norm([weight.grad for weight in weights if weight.grad is not None])
+        self.norms.append(torch.stack([norm, nn.utils.get_total_norm([weight.detach() for weight in weights])]))
         if getattr(self.trainer.precision_plugin, "scaler", None) is not None:
             # Where losses are scaled, gradients overflow now and then, and the scaler leaves out such a step.
             super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
         else:
-            weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-            norm = nn.utils.get_total_norm([weight.grad for weight in weights if weight.grad is not None])
             if gradient_clip_val and gradient_clip_algorithm == "value":
                 self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
             elif gradient_clip_val:

@@ -27,6 +27,7 @@ def taken(trainer: pl.Trainer, module: Any, *, finished: bool) -> State:
             "model": module.model.state_dict(),
             "optimizer": trainer.optimizers[0].state_dict()["state"],
             "losses": torch.stack(module.losses[: module.done]).float(),
+            "norms": torch.stack(module.norms[: module.done]).float(),
             "valid_losses": {step: loss for step, loss in module.valid_losses.items() if step <= module.done},
             "callbacks": {name: own for name, own in callbacks.items() if own},
         }
@@ -50,6 +51,7 @@ def fits(state: Any, trainer: pl.Trainer, module: Any) -> bool:
         "step": 0,
         "model": weights,
         "losses": torch.zeros(state["step"]),
+        "norms": torch.zeros(state["step"], 2),
         "optimizer": _some(module.first_moments(), state.get("optimizer")),
         "valid_losses": _by_step(state.get("valid_losses")),
         "peaks": _by_step(state.get("peaks")),
@@ -64,7 +66,7 @@ def given(state: State, trainer: pl.Trainer, module: Any) -> None:
     """Let a training that has not begun go on from a state."""
     module.start = state["step"]
     module.model.load_state_dict(state["model"])
-    module.losses = list(state["losses"].to(trainer.strategy.root_device))
+    module.losses, module.norms = (list(state[name].to(trainer.strategy.root_device)) for name in ("losses", "norms"))
     module.valid_losses, module.peaks = dict(state["valid_losses"]), dict(state["peaks"])
     module.lowered, module.moments = state["lowered"], state["optimizer"]
     loop = trainer.fit_loop.epoch_loop
@@ -86,6 +88,7 @@ def _beginning(module: Any) -> State:
         "step": 0,
         "optimizer": {},
         "losses": torch.zeros(0),
+        "norms": torch.zeros(0, 2),
         "valid_losses": {},
         "peaks": module.peaks,
         "lowered": module.lowered,

@@ -135,7 +135,11 @@ class TrainingLog(Callback):
             self._tell(trainer.logger, pl_module, pl_module.done)
 
     def _tell(self, logger: Logger, module: Any, step: int) -> None:
-        metrics = {"train_loss": float(module.losses[step - 1]), "learning_rate": module.rate_at(step)}
+        metrics = {
+            "train_loss": float(module.losses[step - 1]),
+            "learning_rate": module.rate_at(step),
+            "gradient_norm": float(module.norms[step - 1][0]),
+        }
         logger.log_metrics(metrics, step)
 
 
