@@ -22,7 +22,7 @@ from forecast import Panel
 from forecast.config import conf_folder, name_of, names
 from forecast.errors import ConfigError, unknown_name
 from forecast.forecaster import Forecaster
-from forecast.jobs.learner import Learner, members_of, networks_of, new_learner
+from forecast.jobs.learner import Learner, members_of, new_learner
 from forecast.jobs.settings import plain
 from forecast.predictor import Predictor
 from forecast.schema import register
@@ -104,13 +104,13 @@ def fitted(learner: Learner, frame: pd.DataFrame) -> Fit:
     began = time.perf_counter()
     predictor.fit(panel)
     seconds = time.perf_counter() - began
-    networks = members_of(predictor) or networks_of(predictor)
+
     return Fit(
         predictor,
         panel,
         seconds,
         steps=len(predictor.history_),
-        parameters=sum(weights.numel() for network in networks for weights in network.model_.parameters()),
+        parameters=sum(weights.numel() for network in predictor.networks for weights in network.model_.parameters()),
     )
 
 

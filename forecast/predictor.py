@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -130,7 +130,7 @@ class Predictor(BaseEstimator, ABC):
         """
         check_is_fitted(self)
         if isinstance(future, Mapping):
-            return self._scenarios(frame, future, levels)
+            return self._scenarios(future, lambda own: self.predict(frame, future=own, levels=levels))
         panel = self._given(frame, future)
         series = np.arange(len(panel.ids))
         levels = self.levels(levels)
@@ -141,7 +141,11 @@ class Predictor(BaseEstimator, ABC):
         return forecast_frame(panel, series, panel.ends, values, levels)
 
     def sample(
-        self, frame: Table | None = None, *, future: pd.DataFrame | None = None, paths: int = 100
+        self,
+        frame: Table | None = None,
+        *,
+        future: pd.DataFrame | Mapping[str, pd.DataFrame] | None = None,
+        paths: int = 100,
     ) -> pd.DataFrame:
         """Draw sample paths of the steps after the end of each series; the same call draws the same.
 
@@ -161,11 +165,14 @@ class Predictor(BaseEstimator, ABC):
         Returns
         -------
         DataFrame with id, time, ``sample`` (the number of the path, from 0) and ``forecast``; with several targets a
-        column ``target`` after the time. Values below the minimum of a target are raised to it.
+        column ``target`` after the time, with scenarios a column ``scenario``. Values below the minimum of a target are
+        raised to it.
         """
         check_is_fitted(self)
         if not isinstance(paths, Integral) or isinstance(paths, bool) or paths < 1:
             raise ConfigError(f"paths is a whole number of 1 or more, got {paths!r}.")
+        if isinstance(future, Mapping):
+            return self._scenarios(future, lambda own: self.sample(frame, future=own, paths=paths))
         panel = self._given(frame, future)
         series = np.arange(len(panel.ids))
         seen = self._seen(panel, series, panel.ends)
@@ -241,15 +248,15 @@ class Predictor(BaseEstimator, ABC):
         return hasattr(self, "panel_")  # set last: a fit that failed or was stopped has none
 
     def _scenarios(
-        self, frame: Table | None, futures: Mapping[str, pd.DataFrame], levels: Sequence[float] | None
+        self, futures: Mapping[str, pd.DataFrame], told: Callable[[pd.DataFrame], pd.DataFrame]
     ) -> pd.DataFrame:
-        """Return the forecasts of several futures under one another, with the name of each."""
+        """Return what is told of several futures under one another, with the name of each."""
         if not futures:
             raise ConfigError("future names no scenario. Give {'name': rows, ...}.")
         parts = []
         for name, future in futures.items():
             try:
-                part = self.predict(frame, future=future, levels=levels)
+                part = told(future)
             except DataError as error:
                 raise DataError(f"scenario {name!r}: {error}") from error
             after = 3 if TARGET in part else 2

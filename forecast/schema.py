@@ -154,6 +154,7 @@ class TrainJob(Learning):
     warm_start: str | None = None
     test: Test = field(default_factory=Test)
     final: bool = True
+    paths: int = 0
 
 
 @dataclass
@@ -188,6 +189,7 @@ class PredictJob:
     run: str = MISSING
     data: NewData = field(default_factory=NewData)
     levels: list[float] | None = None
+    paths: int = 0
     accelerator: Any = MISSING
 
 

@@ -43,6 +43,7 @@ FILES = {  # of a run, with what a person finds in them
     "report.html": "tables and figures on one page",
     "diagnosis": "what was measured, as tables",
     "forecast.csv": "the forecast",
+    "paths.csv": "sample paths of it",
     "backtest.csv": "every forecast beside the truth",
     "metrics.csv": "the scores above; metrics_by_*.csv have them by fold, step, time and series",
 }

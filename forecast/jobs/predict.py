@@ -42,9 +42,13 @@ def _predict(settings: dict[str, Any], folder: Path) -> None:
         table, future = _read(data["path"], data, columns), _futures(data, columns)
         lay = laid if future is None else Panel.from_frame  # with a future the table is laid and told of once more
         panel = lay(table, columns, freq=predictor.freq_)
-    predicted = predictor.predict(panel if future is None else table, future=future, levels=settings["levels"])
+    given = panel if future is None else table
+    predicted = predictor.predict(given, future=future, levels=settings["levels"])
     write_forecast(folder, "forecast", predicted)
-    _draw(folder, panel, predicted, predictor)
+    paths = predictor.sample(given, future=future, paths=settings["paths"]) if settings["paths"] else None
+    if paths is not None:
+        write_forecast(folder, "paths", paths)
+    _draw(folder, panel, predicted, paths, predictor)
     console = new_console()
     scenarios = f" under {predicted[SCENARIO].nunique()} scenarios" if SCENARIO in predicted else ""
     tell(console, f"{len(panel.ids)} series forecast {predictor.horizon_} steps ahead{scenarios}:")
@@ -52,13 +56,15 @@ def _predict(settings: dict[str, Any], folder: Path) -> None:
     print_files(console, folder)
 
 
-def _draw(folder: Path, panel: Panel, predicted: pd.DataFrame, predictor: Predictor) -> None:
+def _draw(
+    folder: Path, panel: Panel, predicted: pd.DataFrame, paths: pd.DataFrame | None, predictor: Predictor
+) -> None:
     from forecast.report import figures  # matplotlib loads for what is drawn, not for what is refused
 
     figure = figures.forecast_figure(
         history_frame(panel), None, predicted, columns=panel.columns, model="forecast",
         title=f"{', '.join(panel.columns.targets)}: {predictor.horizon_} steps ahead",
-        context=predictor.context_length_,
+        context=predictor.context_length_, paths=paths,
     )  # fmt: skip
     draw(folder, "forecast", figure)
 

@@ -80,7 +80,8 @@ def _train(settings: dict[str, Any], folder: Path) -> None:
     fitted.save(folder / "model")
     write_whole(folder / HISTORY, history.to_csv(index=False))
     future = _future(fitted, panel)
-    _draw(folder, panel, fitted, scored, future, history, ends, name=learner.name)
+    paths = fitted.sample(panel, paths=settings["paths"]) if settings["paths"] and future is not None else None
+    _draw(folder, panel, fitted, scored, future, paths, history, ends, name=learner.name)
     facts = {"model": learner.about, **learned(fitted), **origin_of(settings)}
     card = write_card(folder, settings, panel, facts, seconds=time.monotonic() - began)
     sentence = UNSCORED
@@ -94,6 +95,8 @@ def _train(settings: dict[str, Any], folder: Path) -> None:
         print_scores(console, scored, panel, title=title, name=learner.name)
     if future is not None:
         write_forecast(folder, "forecast", future)
+    if paths is not None:
+        write_forecast(folder, "paths", paths)
     title = f"{learner.name} on {settings['data']['name']}, horizon {learner.horizon}"
     write_report(folder, scored, panel, card, title=title, sentence=sentence)
     console.print()
@@ -189,6 +192,7 @@ def _draw(
     fitted: Predictor,
     scored: Backtest | None,
     future: pd.DataFrame | None,
+    paths: pd.DataFrame | None,
     history: pd.DataFrame,
     ends: np.ndarray | None,
     *,
@@ -201,7 +205,7 @@ def _draw(
         columns=panel.columns, model=name, context=fitted.context_length_,
     )  # fmt: skip
     if scored is not None or future is not None:
-        draw(folder, "forecast", series_figure(future))
+        draw(folder, "forecast", series_figure(future, paths=paths))
     draw(folder, "training", figures.training_figure(history))
     weights = _attention(fitted, panel, ends)
     if weights is not None:

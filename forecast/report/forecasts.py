@@ -19,6 +19,7 @@ from forecast.report.panels import (
     draw_cutoff,
     draw_forecast,
     draw_observed,
+    draw_paths,
     panels_of,
 )
 
@@ -39,6 +40,7 @@ def forecast_figure(
     series: Sequence[Any] | None = None,
     baselines: Sequence[str] = ("seasonal_naive",),
     context: int,
+    paths: pd.DataFrame | None = None,
 ) -> Figure:
     """Draw up to four series, one panel each, or up to four pairs of series and target.
 
@@ -60,6 +62,8 @@ def forecast_figure(
         Further models of `scored`, dashed; one that is not in the frame is left out.
     context : int
         Steps that the model reads; about as many are shown, and four horizons, or two before scenarios alone.
+    paths : pd.DataFrame, optional
+        Sample paths of the future, with a column `sample`; the first ten are drawn, of scenarios none.
 
     Returns
     -------
@@ -71,7 +75,8 @@ def forecast_figure(
         If a series or the model is not in the frames, or there are two forecasts for one time.
     """
     check_forecasts(scored, future, columns=columns, model=model)
-    panels, left_out = panels_of(series, {"history": history, "scored": scored, "future": future}, columns=columns)
+    frames = {"history": history, "scored": scored, "future": future, "paths": paths}
+    panels, left_out = panels_of(series, frames, columns=columns)
     palette = style.colours([model, *(name for name in baselines if name != model)])
     scenarios = [] if future is None or "scenario" not in future else list(future["scenario"].unique())
     taken = () if scored is None else palette.values()
@@ -112,6 +117,7 @@ def _draw_panel(
                 draw_forecast(axis, rows, observed, label=name, colour=colour, sheer=sheer)
     else:
         draw_forecast(axis, future, observed, label=model, colour=palette[model])
+        draw_paths(axis, panel.paths, colour=palette[model])
     start, end = observed.index.max() if len(observed) else future.index[0], axis.get_xlim()[1]
     axis.axvspan(start, end, color=style.AHEAD, linewidth=0, label="beyond the last observation", zorder=0)
     axis.set_xlim(right=end)

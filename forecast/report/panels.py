@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from forecast.data.columns import Columns
 
 PANELS = 4  # of one figure, at most
+PATHS = 10  # of one panel
 
 _FRAMES = ("scored", "future", "history")
 _TITLE = 90  # letters
@@ -39,6 +40,7 @@ class Panel:
     observed: pd.Series
     scored: pd.DataFrame
     future: pd.DataFrame
+    paths: pd.DataFrame
 
 
 def panels_of(
@@ -109,6 +111,7 @@ def _panel(pair: Pair, frames: Mapping[str, pd.DataFrame | None], *, columns: Co
         observed=observed.loc[: observed.last_valid_index()],
         scored=scored,
         future=rows.get("future", pd.DataFrame()),
+        paths=rows.get("paths", pd.DataFrame()),
     )
 
 
@@ -178,6 +181,15 @@ def draw_forecast(
             _draw_band(axis, below, above, label=name, color=colour, alpha=sheer)
             for edge in (below, above):
                 axis.plot(edge.index, edge, color=colour, linewidth=0.6, alpha=0.5, zorder=2)
+
+
+def draw_paths(axis: Axes, rows: pd.DataFrame, *, colour: str) -> None:
+    """Draw some sample paths, thin."""
+    if not len(rows):
+        return
+    for number, path in list(rows.groupby("sample", sort=True)["forecast"])[:PATHS]:
+        label = "sample paths" if number == 0 else None
+        axis.plot(path.index, path, color=colour, linewidth=0.6, alpha=0.55, zorder=2.5, label=label)
 
 
 def _draw_band(axis: Axes, below: pd.Series, above: pd.Series, **look: Any) -> None:
