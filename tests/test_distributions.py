@@ -97,6 +97,16 @@ def test_fed_back_draws_have_the_distribution_of_the_quantiles(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", CASES)
+def test_what_an_outcome_has_reached_is_its_place_among_samples(name: str) -> None:
+    loss, raw = _made(name)
+    samples = CASES[name][1]
+    for value in np.quantile(samples, [0.05, 0.3, 0.6, 0.95], method="nearest"):
+        below, to = loss.reached(raw, torch.full((1, 1, 1), float(value)).double(), torch.ones(1, 1, 1).double())
+        assert float(below) == pytest.approx((samples < value - 1e-9).mean(), abs=0.02)
+        assert float(to) == pytest.approx((samples <= value + 1e-9).mean(), abs=0.02)
+
+
+@pytest.mark.parametrize("name", CASES)
 def test_a_density_sums_to_one(name: str) -> None:
     loss, raw = _made(name)
 

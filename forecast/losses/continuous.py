@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import torch
-from scipy.special import stdtrit
+from scipy.special import stdtr, stdtrit
 from torch import Tensor
 
 from forecast.data.panel import Panel
@@ -30,6 +30,11 @@ class Gaussian(Loss):
         """Return -log p(y): (B, H, C)."""
         loc, deviation = self.parameters_of(raw)
         return 0.5 * ((scaled - loc) / deviation).square() + deviation.log() + 0.5 * np.log(2 * np.pi)
+
+    def reached(self, raw: Tensor, scaled: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the probability below an outcome, twice."""
+        loc, deviation = self.parameters_of(raw)
+        return (torch.special.ndtr((scaled - loc) / deviation),) * 2
 
     def scaled_quantiles(self, raw: Tensor, levels: Tensor, scale: Tensor) -> Tensor:
         """Return loc + deviation · z(level): (B, H, C, Q)."""
@@ -63,6 +68,12 @@ class StudentT(Loss):
         z = (scaled - loc) / width
         norm = torch.lgamma((df + 1) / 2) - torch.lgamma(df / 2) - 0.5 * (df * np.pi).log() - width.log()
         return (df + 1) / 2 * torch.log1p(z.square() / df) - norm
+
+    def reached(self, raw: Tensor, scaled: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the probability below an outcome, twice."""
+        loc, width, df = self.parameters_of(raw)
+        level = stdtr(df.double().cpu().numpy(), ((scaled - loc) / width).double().cpu().numpy())
+        return (torch.as_tensor(level, dtype=raw.dtype, device=raw.device),) * 2
 
     def scaled_quantiles(self, raw: Tensor, levels: Tensor, scale: Tensor) -> Tensor:
         """Return loc + scale · t(level, df): (B, H, C, Q)."""
@@ -103,6 +114,12 @@ class LogNormal(Loss):
     def scaled_point(self, raw: Tensor) -> Tensor:
         """Return the median: (..., C)."""
         return self.parameters_of(raw)[0]
+
+    def reached(self, raw: Tensor, scaled: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the probability below an outcome, twice."""
+        median, deviation = self.parameters_of(raw)
+        logs = scaled.clamp(min=torch.finfo(scaled.dtype).tiny).log()
+        return (torch.special.ndtr((logs - median.log()) / deviation),) * 2
 
     def scaled_quantiles(self, raw: Tensor, levels: Tensor, scale: Tensor) -> Tensor:
         """Return median · exp(deviation · z(level)): (B, H, C, Q)."""
@@ -152,12 +169,17 @@ class Mixture(Loss):
         weights, locs, _ = self.parameters_of(raw)
         return (weights * locs).sum(dim=-1)
 
+    def reached(self, raw: Tensor, scaled: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the probability below an outcome, twice."""
+        weights, locs, deviations = self.parameters_of(raw)
+        return ((weights * torch.special.ndtr((scaled[..., None] - locs) / deviations)).sum(dim=-1),) * 2
+
     def scaled_quantiles(self, raw: Tensor, levels: Tensor, scale: Tensor) -> Tensor:
         """Return where the weighted sum of normal distributions reaches each level: (B, H, C, Q)."""
         weights, locs, deviations = (part[..., None, :] for part in self.parameters_of(raw))  # (B, H, C, 1, M)
         each = locs + deviations * torch.special.ndtri(levels)[..., None]  # the quantile lies among those of the parts
         low, high = each.amin(dim=-1), each.amax(dim=-1)
-        for _ in range(HALVINGS):
+        for _ in range(HALVINGS):  # down to neighbouring numbers: no quantiles cross in their last digits
             middle = (low + high) / 2
             below = (weights * torch.special.ndtr((middle[..., None] - locs) / deviations)).sum(dim=-1) < levels
             low, high = torch.where(below, middle, low), torch.where(below, high, middle)

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 import torch
 from scipy import stats
+from scipy.special import betainc, pdtr
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -42,6 +43,10 @@ class Counts(Loss):
         """Return log p(y) of counts (..., C) in the unit of the series, in float64 where the device has it."""
 
     @abstractmethod
+    def reached_by(self, raw: Tensor, counts: np.ndarray, scale: Tensor) -> np.ndarray:
+        """Return the probability up to counts (..., C), which is 0 below 0."""
+
+    @abstractmethod
     def counts_at(self, raw: Tensor, levels: np.ndarray, scale: Tensor) -> np.ndarray:
         """Return the least count whose distribution function reaches each level: (..., C, Q)."""
 
@@ -57,6 +62,13 @@ class Counts(Loss):
     def scaled_point(self, raw: Tensor) -> Tensor:
         """Return the mean: (..., C)."""
         return self.mean(raw)
+
+    def reached(self, raw: Tensor, scaled: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the probability below a count, and the one up to it."""
+        own, unit = raw.double().cpu(), scale.double().cpu()
+        counts = (scaled.double().cpu() * unit).round().numpy()
+        below, to = (torch.as_tensor(self.reached_by(own, number, unit)).to(raw) for number in (counts - 1, counts))
+        return below, to
 
     def scaled_quantiles(self, raw: Tensor, levels: Tensor, scale: Tensor) -> Tensor:
         """Return quantiles that are whole numbers in the unit of the series: (B, H, C, Q)."""
@@ -74,6 +86,10 @@ class Poisson(Counts):
         """Return log p(y): (..., C)."""
         mean = self.mean(raw) * scale
         return counts * mean.log() - mean - torch.lgamma(counts + 1)
+
+    def reached_by(self, raw: Tensor, counts: np.ndarray, scale: Tensor) -> np.ndarray:
+        """Return the probability up to counts: (..., C)."""
+        return np.where(counts < 0, 0.0, pdtr(np.maximum(counts, 0), (self.mean(raw) * scale).numpy()))
 
     def counts_at(self, raw: Tensor, levels: np.ndarray, scale: Tensor) -> np.ndarray:
         """Return quantiles: (..., C, Q)."""
@@ -99,6 +115,11 @@ class NegativeBinomial(Counts):
         mean, size = self.mean(raw) * scale, 1 / self.dispersion(raw, scale)
         ways = torch.lgamma(counts + size) - torch.lgamma(counts + 1) - torch.lgamma(size)
         return ways - size * torch.log1p(mean / size) - counts * torch.log1p(size / mean)
+
+    def reached_by(self, raw: Tensor, counts: np.ndarray, scale: Tensor) -> np.ndarray:
+        """Return the probability up to counts: (..., C)."""
+        mean, size = (self.mean(raw) * scale).numpy(), (1 / self.dispersion(raw, scale)).numpy()
+        return np.where(counts < 0, 0.0, betainc(size, np.maximum(counts, 0) + 1, size / (size + mean)))
 
     def counts_at(self, raw: Tensor, levels: np.ndarray, scale: Tensor) -> np.ndarray:
         """Return quantiles: (..., C, Q)."""
@@ -140,6 +161,11 @@ class ZeroInflated(Counts):
     def scaled_point(self, raw: Tensor) -> Tensor:
         """Return the mean, zeros included: (..., C)."""
         return (1 - self.share(raw)) * self.mean(raw)
+
+    def reached_by(self, raw: Tensor, counts: np.ndarray, scale: Tensor) -> np.ndarray:
+        """Return the probability up to counts: (..., C)."""
+        share = self.share(raw).numpy()
+        return np.where(counts < 0, 0.0, share + (1 - share) * self.others.reached_by(raw, counts, scale))
 
     def counts_at(self, raw: Tensor, levels: np.ndarray, scale: Tensor) -> np.ndarray:
         """Return quantiles: (..., C, Q)."""

@@ -14,6 +14,7 @@ from forecast.data.panel import Panel
 from forecast.errors import ConfigError
 from forecast.losses.dependence import Dependence
 
+MOST_CELLS = 2**18  # steps and targets of windows that tell how steps go together
 LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
@@ -87,7 +88,11 @@ class Loss(nn.Module, ABC):
     def calibrate(self, raw: Tensor, outcome: Outcome, affine: Affine) -> None:
         """Learn from windows what training did not: how the errors of one step go with those of others."""
         scaled, scale = self._scaled(raw, outcome, affine)
-        self.dependence.fit(self._normal_scores(raw, scaled, scale), outcome.observed)
+        few = slice(max(MOST_CELLS // scaled[0].numel(), 1))  # windows of a long horizon take much memory
+        below, to = self.reached(raw[few], scaled[few], scale if len(scale) == 1 else scale[few])
+        drawn = torch.rand(below.shape, generator=torch.Generator().manual_seed(0)).to(below)
+        scores = torch.special.ndtri((below + drawn * (to - below)).clamp(1e-4, 1 - 1e-4))
+        self.dependence.fit(scores, outcome.observed[few])
 
     @abstractmethod
     def stepwise(self, raw: Tensor, scaled: Tensor, scale: Tensor) -> Tensor:
@@ -147,25 +152,27 @@ class Loss(nn.Module, ABC):
         scaled = part.scaled(outcome.target).masked_fill(outcome.observed == 0, 0.0)
         return scaled.to(raw.dtype), part.scale.to(raw.dtype)
 
-    def _normal_scores(self, raw: Tensor, scaled: Tensor, scale: Tensor) -> Tensor:
-        """Return what the outcome is on the axis on which the distribution of each step is standard normal: (B, H, C).
+    def reached(self, raw: Tensor, scaled: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the probability below an outcome and the one up to it, which differ where it has one itself.
 
-        Between quantiles lie straight lines. Where several of them are one value, as with counts, it is any of theirs.
+        Parameters
+        ----------
+        raw : Tensor (B, H, C, K)
+        scaled : Tensor (B, H, C)
+        scale : Tensor
+            Broadcastable to (B, H, C).
+
+        Returns
+        -------
+        (B, H, C) each; here read off quantiles, with straight lines between on the axis of normal scores.
         """
         grid = torch.linspace(-3.2, 3.2, 33, dtype=raw.dtype, device=raw.device)
         quantiles = self.scaled_quantiles(raw, torch.special.ndtr(grid), scale)  # (B, H, C, 33)
-        tiny = 1e-6 * (quantiles[..., -1:] - quantiles[..., :1]).abs()
-        first = (quantiles < scaled[..., None] - tiny).sum(dim=-1)
-        last = (quantiles <= scaled[..., None] + tiny).sum(dim=-1)
-        draw = torch.Generator().manual_seed(0)
-        share = torch.rand(scaled.shape, generator=draw).to(raw)
-        low, high = first.clamp(1, len(grid) - 1) - 1, first.clamp(1, len(grid) - 1)
-        below, above = (quantiles.gather(-1, at[..., None])[..., 0] for at in (low, high))
-        between = grid[low] + (grid[high] - grid[low]) * ((scaled - below) / (above - below).clamp(min=1e-12)).clamp(
-            0, 1
-        )
-        tied = grid[first.clamp(max=len(grid) - 1)] + share * (last - first - 1).clamp(min=0) * (grid[1] - grid[0])
-        return torch.where(last - first > 1, tied, between)
+        right = (quantiles < scaled[..., None]).sum(dim=-1).clamp(1, len(grid) - 1)
+        below, above = (quantiles.gather(-1, at[..., None])[..., 0] for at in (right - 1, right))
+        share = ((scaled - below) / (above - below).clamp(min=1e-12)).clamp(0, 1)
+        level = torch.special.ndtr(grid[right - 1] + share * (grid[1] - grid[0]))
+        return level, level
 
 
 def uniforms(*shape: int, generator: torch.Generator, like: Tensor) -> Tensor:
