@@ -148,7 +148,7 @@ class Calibrated(Predictor):
         update_statistics, logger
             As of `Forecaster.fit`.
         folder : Path
-            Where checkpoints go, those of the second training in a folder ``refit``.
+            Where checkpoints go, those of the second training in a folder ``everything``.
 
         Raises
         ------
@@ -185,7 +185,7 @@ class Calibrated(Predictor):
         self._learn(fitted, panel, ends)
         if self.refit:
             fitted = clone(self.predictor)
-            fitted.fit(panel, folder=folder and folder / "refit")
+            fitted.fit(panel, folder=folder and folder / "everything")
         return self._settle(fitted, panel)
 
     @property

@@ -255,6 +255,6 @@ def test_a_calibrated_ensemble_goes_on_where_it_was_interrupted(tmp_path: Path) 
     members = [_network(seed=seed) for seed in (0, 1)]
     frame = made_frame(rows=120)
     whole = Calibrated(Ensemble(members), windows=6).fit(frame, folder=tmp_path / "fit")
-    assert (tmp_path / "fit" / "refit" / "member-1").is_dir()
+    assert (tmp_path / "fit" / "everything" / "member-1").is_dir()
     again = Calibrated(Ensemble(members), windows=6).fit(frame, folder=tmp_path / "fit")
     pd.testing.assert_frame_equal(again.predict(), whole.predict(), check_exact=True)
