@@ -43,6 +43,7 @@ from forecast.folders import (
     whole_folder,
 )
 from forecast.forecaster import Forecaster
+from forecast.losses import EventLoss
 from forecast.members import fit_apart, fit_in_turn, label, log_histories, naming
 from forecast.predictor import Predictor, Table
 from forecast.saved import artifact
@@ -129,6 +130,11 @@ class Ensemble(Predictor):
     def freq(self) -> str | None:  # type: ignore[override]
         """Step of time, for every member."""
         return self._first.freq
+
+    @property
+    def event(self) -> EventLoss | None:
+        """What forecasts are the probability of, one for all members; None where they are values."""
+        return self._first.event
 
     @property
     def device(self) -> torch.device:
@@ -299,10 +305,16 @@ class Ensemble(Predictor):
             raise ConfigError(f"members is a list of one Forecaster or more, got {members!r}.")
         for number, member in enumerate(members[1:], start=1):
             _refuse_different(members[0], number, member)
+            _refuse_other_event(members[0], number, member)
         combination(self.combine)
         _check_count("processes", self.processes)
         if isinstance(self.weights, str) and self.weights == "validation":
             _check_count("validation", self.validation)
+            if members[0].event is not None:
+                raise ConfigError(
+                    "weights='validation' weighs by errors of values, and these members give probabilities. Give "
+                    "numbers, or leave weights out: all count the same."
+                )
             return None
         return given_weights(self.weights, len(members))
 
@@ -415,6 +427,19 @@ def _refuse_different(first: Forecaster, number: int, member: Forecaster) -> Non
                 f"{label(0, first)} has {name}={ours!r} and {label(number, member)} has {theirs!r}. "
                 f"Members forecast the same steps: give them one {name}."
             )
+
+
+def _refuse_other_event(first: Forecaster, number: int, member: Forecaster) -> None:
+    ours, theirs = ("" if one.event is None else one.event.words for one in (first, member))
+    if ours != theirs:
+        raise ConfigError(
+            f"{label(0, first)} forecasts {_forecast_of(ours)} and {label(number, member)} {_forecast_of(theirs)}. "
+            "Members forecast the same: give them one loss of events, or none."
+        )
+
+
+def _forecast_of(words: str) -> str:
+    return f"the probability that a target {words}" if words else "values"
 
 
 def _check_count(name: str, value: object) -> None:

@@ -16,7 +16,7 @@ from forecast.data.panel import Panel
 from forecast.data.windows import prediction_windows
 from forecast.errors import ConfigError, DataError
 from forecast.frames import attention_frame, sample_frame
-from forecast.losses import LEVELS
+from forecast.losses import LEVELS, EventLoss
 from forecast.memory import within_memory
 from forecast.model import Model
 from forecast.networks.attention import Attention, attention_of
@@ -66,7 +66,8 @@ class TrainedNetwork(Predictor):
         Returns
         -------
         DataFrame with id, time, ``sample`` (the number of the path, from 0) and ``forecast``; with several targets a
-        column ``target`` after the time. Values below the minimum of a target are raised to it.
+        column ``target`` after the time. Values below the minimum of a target are raised to it. With a loss of events
+        a path is 1 where the event occurs on it, else 0.
         """
         check_is_fitted(self)
         if not isinstance(paths, (int, np.integer)) or isinstance(paths, bool) or paths < 1:
@@ -118,6 +119,11 @@ class TrainedNetwork(Predictor):
     def attends(self) -> bool:
         """Whether the network has attention."""
         return any(isinstance(module, Attention) for module in self.model_.network.modules())
+
+    @property
+    def event(self) -> EventLoss | None:
+        """What forecasts are the probability of; None where they are values."""
+        return self.model_.loss if isinstance(self.model_.loss, EventLoss) else None
 
     def covers(self, level: float) -> bool:
         """Return whether a quantile of this level can be given."""
