@@ -23,10 +23,20 @@ from forecast.evaluation.plan import check_baselines
 from forecast.evaluation.tables import Backtest
 from forecast.evaluation.verdict import conclusion
 from forecast.files import write_whole
-from forecast.frames import history_frame
 from forecast.jobs.console import about, new_console, print_files, print_scores, shown_path, shown_progress, tell
-from forecast.jobs.learner import Learner, learned, new_learner, so_far, steps_of, told_history
-from forecast.jobs.record import CARD, draw, draw_errors, logged, write_card, write_forecast, write_report, write_scores
+from forecast.jobs.learner import Learner, learned, new_learner, so_far, steps_of, told_event, told_history
+from forecast.jobs.record import (
+    CARD,
+    draw,
+    draw_errors,
+    draw_forecast,
+    logged,
+    write_card,
+    write_forecast,
+    write_report,
+    write_scores,
+)
+from forecast.jobs.scores import averaged
 from forecast.jobs.settings import load_table, logger_of, plain
 from forecast.jobs.warm_start import origin_of, warm_learner
 from forecast.run_folder import output_folder
@@ -73,7 +83,7 @@ def _train(settings: dict[str, Any], folder: Path) -> None:
         write_scores(folder, scored)
         write_whole(folder / "test.parquet", scored.forecasts.to_parquet(index=False))
         sentence = conclusion(scored, name=learner.name, columns=panel.columns)
-        title = f"held-back data: {test['windows']} windows of {learner.horizon} steps, mean over series"
+        title = f"held-back data: {test['windows']} windows of {learner.horizon} steps, {averaged(scored)}"
         print_scores(console, scored, panel, title=title, name=learner.name)
     if future is not None:
         write_forecast(folder, "forecast", future)
@@ -118,6 +128,7 @@ def _scored(
 
     test = settings["test"]
     learner.refuse_seen(panel, ends[0])
+    check_baselines(test["baselines"], name=learner.name, of_events=learner.make().event is not None)
     learner.fit(panel.until(ends[0]), fits, folder=folder / "checkpoints" / "test", logger=logger)
     log.info("fitted on what lies before the held-back windows: %s", steps_of(fits[0]))
     season = settings["data"]["mase_season"]
@@ -177,11 +188,8 @@ def _draw(
     from forecast.report import figures
 
     if scored is not None or future is not None:
-        figure = figures.forecast_figure(
-            history_frame(panel), None if scored is None else scored.forecasts, future, columns=panel.columns,
-            model=name, context=fitted.context_length_,
-        )  # fmt: skip
-        draw(folder, "forecast", figure)
+        forecasts, context = None if scored is None else scored.forecasts, fitted.context_length_
+        draw_forecast(folder, panel, forecasts, future, event=told_event(fitted), model=name, context=context)
     draw(folder, "training", figures.training_figure(history))
     weights = _attention(fitted, panel, ends)
     if weights is not None:

@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 from forecast.files import write_whole
 from forecast.report import style
 from forecast.report.attention import attention_figure
+from forecast.report.calibration import calibration_figure
+from forecast.report.events import event_figure
 from forecast.report.folds import folds_figure
 from forecast.report.forecasts import forecast_figure
 from forecast.report.panels import PANELS
@@ -19,7 +21,9 @@ from forecast.report.training import training_figure
 __all__ = [
     "PANELS",
     "attention_figure",
+    "calibration_figure",
     "error_figure",
+    "event_figure",
     "fold_error_figure",
     "folds_figure",
     "forecast_figure",

@@ -22,6 +22,7 @@ NAMES = {
     "mase": "MASE",
     "coverage": "share of values inside the interval",
     "width": "mean width of the interval",
+    "brier": "Brier score",
 }
 
 _NAME = 30  # letters
