@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from forecast.data.codes import make_codes
     from forecast.data.columns import Columns
     from forecast.data.generator import make_sales
     from forecast.data.panel import Panel
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from forecast.training.settings import Training
 
 __version__ = "0.1.0"
-__all__ = ["Columns", "Ensemble", "Forecaster", "Panel", "Training", "backtest", "load", "make_sales"]
+__all__ = ["Columns", "Ensemble", "Forecaster", "Panel", "Training", "backtest", "load", "make_codes", "make_sales"]
 
 _HOMES = {
     "Columns": "forecast.data.columns",
@@ -28,6 +29,7 @@ _HOMES = {
     "Training": "forecast.training.settings",
     "backtest": "forecast.evaluation.backtest",
     "load": "forecast.ensemble",
+    "make_codes": "forecast.data.codes",
     "make_sales": "forecast.data.generator",
 }
 

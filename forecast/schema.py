@@ -31,6 +31,15 @@ class Made:
 
 
 @dataclass
+class MadeCodes:
+    """Size of a table that `make_codes` makes."""
+
+    machines: int = 12
+    steps: int = 600
+    seed: int = 0
+
+
+@dataclass
 class Csv:
     """How a CSV file is written: characters, or their names (comma, semicolon, tab, point); none is guessed."""
 
@@ -43,9 +52,10 @@ class Csv:
 class Data:
     """A table and what is known about it.
 
-    ``path`` is the user's own file, ``ships`` a file of the folder data/, ``made`` the generator of sales:
-    the first given counts. ``mase_season`` is the period of MASE's scale where it is not that of the models.
-    ``joint`` to ``unit`` are those of `Columns`; ``minimum`` and ``unit`` may also map columns to theirs.
+    ``path`` is the user's own file, ``ships`` a file of the folder data/, ``made`` the generator of sales and
+    ``made_codes`` that of status codes: the first given counts. ``mase_season`` is the period of MASE's scale where it
+    is not that of the models. ``joint`` to ``unit`` are those of `Columns`; ``minimum`` and ``unit`` may also map
+    columns to theirs.
     """
 
     name: str = "table"
@@ -53,6 +63,7 @@ class Data:
     csv: Csv = field(default_factory=Csv)
     ships: str | None = None
     made: Made | None = None
+    made_codes: MadeCodes | None = None
     columns: Any = field(default_factory=Roles)
     freq: str | None = None
     seasonality: int | None = None

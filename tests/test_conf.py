@@ -17,12 +17,12 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from forecast import Columns, Forecaster, Training, make_sales
+from forecast import Columns, Forecaster, Training, make_codes, make_sales
 from forecast.config import TARGET, USUAL, conf_folder, names, networks, read, usual
 from forecast.ensemble import Ensemble
 from forecast.evaluation.backtest import backtest
 from forecast.jobs.settings import columns_of
-from forecast.schema import JOBS, MEANING, Data, Folds, Made, Members, Roles, TrainJob, register
+from forecast.schema import JOBS, MEANING, Data, Folds, Made, MadeCodes, Members, Roles, TrainJob, register
 
 GROUPS = ("data", "model", "loss", "scaling", "optimizer", "accelerator", "logger", "experiment")
 READ_BY_PYTHON = ("model", "loss", "scaling", "optimizer", "accelerator")
@@ -161,8 +161,9 @@ def test_the_other_defaults_are_those_of_forecaster() -> None:
 
 
 def test_a_made_panel_has_the_size_that_the_generator_takes() -> None:
-    python = set(inspect.signature(make_sales).parameters)
-    assert {size.name for size in fields(Made)} <= python
+    for make, size in ((make_sales, Made), (make_codes, MadeCodes)):
+        python = {name: given.default for name, given in inspect.signature(make).parameters.items()}
+        assert vars(size()).items() <= python.items()
 
 
 @pytest.mark.parametrize("name", [name for name in names("data") if name != "table"])

@@ -12,7 +12,7 @@ EVEN = (0.35, 0.65)  # share of events within which a coin is the rival that a r
 OFF = 0.05  # mean distance of probabilities from shares of events, from which on a sentence says so
 
 
-def event_verdict(scored: Backtest, *, name: str) -> str:
+def event_verdict(scored: Backtest, *, name: str, target: str = "a target") -> str:
     """Return whether a forecaster tells an event better than the best simple method, and better than a coin.
 
     Parameters
@@ -21,6 +21,8 @@ def event_verdict(scored: Backtest, *, name: str) -> str:
         Of a forecaster of events and baselines.
     name : str
         Of the forecaster.
+    target : str
+        What the event is one of.
     """
     row = scored.scores.set_index("model")
     steps, events = int(row["steps"][name]), int(row["events"][name])
@@ -28,22 +30,16 @@ def event_verdict(scored: Backtest, *, name: str) -> str:
         return f"Nothing is known of the worth of {name}: no value of the scored windows was observed."
     if events in (0, steps):
         how = "none" if not events else "each"
-        return f"On {how} of the {steps:,} scored steps the target {scored.event}: of {name} they tell nothing."
+        return f"On {how} of the {steps:,} scored steps {target} {scored.event}: of {name} they tell nothing."
     assert scored.intervals is not None
     told = {metric: (value, low, high) for metric, value, low, high in scored.intervals.to_numpy()}
     apart, is_known = float(row["calibration"][name]), not np.isnan(told["auc"][1])
-    return (
-        _beside_simple(scored, told, name=name)
-        + _beside_coin(told, steps=steps, events=events)
-        + (
-            f" Its probabilities lie {apart:.0%} from the shares of events on average."
-            if is_known and apart > OFF
-            else ""
-        )
-    )
+    off = f" Its probabilities lie {apart:.0%} from the shares of events on average." * (is_known and apart > OFF)
+    beside_simple = _beside_simple(scored, told, name=name, target=target)
+    return beside_simple + _beside_coin(told, steps=steps, events=events) + off
 
 
-def _beside_simple(scored: Backtest, told: Told, *, name: str) -> str:
+def _beside_simple(scored: Backtest, told: Told, *, name: str, target: str) -> str:
     ranked = scored.scores.set_index("model")["brier"]
     ours, others = ranked[name], ranked.drop(name).sort_values(kind="stable")
     if others.empty:
@@ -58,7 +54,7 @@ def _beside_simple(scored: Backtest, told: Told, *, name: str) -> str:
             "(forecast backtest backtest.folds=50 scores more)."
         )
     values += f", 95 % interval {_signed(-high)} to {_signed(-low)} %"
-    what = f"whether a target {scored.event}"
+    what = f"whether {target} {scored.event}"
     if low > 0:
         return f"{name} tells {what} better than the best simple method: {values}."
     if high < 0:

@@ -17,7 +17,8 @@ LEVEL = 0.02  # relative difference up to which two methods are called level
 def conclusion(scored: Backtest, *, name: str, columns: Columns) -> str:
     """Return who won, and what a reader should know before believing it."""
     if scored.event:
-        return event_verdict(scored, name=name) + covariate_note(columns)
+        target = columns.targets[0] if len(columns.targets) == 1 else "a target"
+        return event_verdict(scored, name=name, target=target) + covariate_note(columns)
     return verdict(scored, name=name) + interval_note(scored, name=name) + covariate_note(columns)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from forecast.data.columns import Columns
+from forecast.evaluation.events import EVENT_METRICS
 from forecast.evaluation.tables import Backtest
 from forecast.evaluation.verdict import RANKED_BY, ranked_by
 from forecast.frames import TARGET
@@ -35,7 +36,8 @@ INTERVALS = {
 
 def labelled(scores: pd.DataFrame) -> pd.DataFrame:
     """Return scores under their labels; a metric without a number has no column."""
-    return scores[[name for name in LABELS if name in scores and scores[name].notna().any()]].rename(columns=LABELS)
+    told = scores[[name for name in LABELS if name in scores and scores[name].notna().any()]]
+    return told.round(dict.fromkeys(EVENT_METRICS, 4)).rename(columns=LABELS)
 
 
 def averaged(scored: Backtest) -> str:
@@ -48,7 +50,7 @@ def interval_table(scored: Backtest) -> pd.DataFrame | None:
     if scored.intervals is None or scored.intervals["low"].isna().all():
         return None
     table = scored.intervals.assign(metric=scored.intervals["metric"].map(INTERVALS))
-    return table.rename(columns={"metric": "score", "low": "95 % from", "high": "to"})
+    return table.round(4).rename(columns={"metric": "score", "low": "95 % from", "high": "to"})
 
 
 def by_target(scored: Backtest, columns: Columns) -> dict[str, pd.DataFrame]:
