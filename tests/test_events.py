@@ -358,13 +358,15 @@ def test_scores_equal_those_of_scikit_learn_in_every_group() -> None:
     assert scored.event == "is 1" and list(scored.scores["model"]) == ["net", "base_rate"]
 
 
-def test_calibration_is_the_mean_distance_over_bins_of_equal_size_by_hand() -> None:
+def test_calibration_is_the_mean_distance_over_bins_of_equal_width_by_hand() -> None:
     forecasts = _forecasts(windows=250)
-    own = forecasts[forecasts.model == "net"].dropna(subset="y").sort_values("forecast", kind="stable")
-    parts = np.array_split(np.arange(len(own)), 10)
-    expected = sum(abs(own.y.iloc[part].sum() - own.forecast.iloc[part].sum()) for part in parts) / len(own)
+    own = forecasts[forecasts.model == "net"].dropna(subset="y")
+    edges = np.linspace(own.forecast.min(), own.forecast.max(), 11)
+    place = np.minimum(np.searchsorted(edges, own.forecast, side="right"), 10)
+    parts = [own[place == one] for one in range(1, 11)]
+    expected = sum(abs(part.y.sum() - part.forecast.sum()) for part in parts) / len(own)
     got = tabulated_events(forecasts, columns=Columns(), event="is 1").scores
-    assert got.calibration[0] == pytest.approx(expected, abs=2e-3)
+    assert got.calibration[0] == pytest.approx(expected, abs=1e-3)
     constant = forecasts[forecasts.model == "base_rate"].dropna(subset="y")
     assert got.calibration[1] == pytest.approx(abs(constant.y.mean() - constant.forecast.mean()))
     table = reliability(own)

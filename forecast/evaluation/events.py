@@ -15,8 +15,8 @@ from forecast.frames import FORECAST, TARGET
 
 EVENT_METRICS = ("log_loss", "brier", "auc", "accuracy", "calibration")
 TINY = float(np.finfo(np.float64).eps)  # as scikit-learn's log_loss, so that a certainty that fails is finite
-BINS = 10  # of as many forecasts each, over which calibration is judged
-LEAST = 100  # forecasts in a bin, or what is chance would look like bad calibration
+BINS = 10  # of equal width, over which calibration is judged
+LEAST = 100  # forecasts for each bin, or what is chance would look like bad calibration
 
 
 def tabulated_events(forecasts: pd.DataFrame, *, columns: Columns, event: str) -> Backtest:
@@ -24,7 +24,7 @@ def tabulated_events(forecasts: pd.DataFrame, *, columns: Columns, event: str) -
 
     Log loss and Brier score are means; `auc` is the area under the ROC curve, NaN where all steps are alike; `accuracy`
     the share of steps on which the probability lies on the right side of a half; `calibration` the mean distance of
-    forecasts from the share of events, over up to ten bins of as many forecasts, equal ones in one.
+    forecasts from the share of events, over up to ten bins of equal width from the lowest to the highest.
 
     Parameters
     ----------
@@ -100,23 +100,23 @@ def event_scores(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     with np.errstate(divide="ignore", invalid="ignore"):
         auc = (of_events - events * (events + 1) / 2) / (events * others)  # Mann and Whitney's
     table = counts.join(groups[["log_loss", "brier", "accuracy"]].mean())
-    table = table.assign(auc=auc, calibration=_calibration(each, ranks, by), events=events.astype(np.int64))
+    table = table.assign(auc=auc, calibration=_calibration(each, by), events=events.astype(np.int64))
     return table.reset_index()[[*by, "series", "steps", "events", *EVENT_METRICS]]
 
 
 def bins(forecast: pd.Series) -> pd.Series:
-    """Return the bin of each forecast: up to ten of as many, equal forecasts in one."""
-    return _bins(forecast.rank(), pd.Series(len(forecast), index=forecast.index))
+    """Return the bin of each forecast: up to ten of equal width, from the lowest forecast to the highest."""
+    width = forecast.max() - forecast.min()
+    count = min(max(len(forecast) // LEAST, 1), BINS)
+    if not width > 0:
+        return forecast * 0
+    return (count * (forecast - forecast.min()) // width).clip(upper=count - 1)
 
 
-def _bins(ranks: pd.Series, size: pd.Series) -> pd.Series:
-    return (size // LEAST).clip(1, BINS) * (ranks - 0.5) // size
-
-
-def _calibration(each: pd.DataFrame, ranks: pd.Series, by: list[str]) -> pd.Series:
+def _calibration(each: pd.DataFrame, by: list[str]) -> pd.Series:
     """Return the mean distance of forecasts from shares of events, over bins within each group."""
-    sizes = each.groupby(by, sort=False, observed=True)["y"].transform("count")
-    within = each.assign(bin=_bins(ranks, sizes)).dropna(subset="y")
+    known = each.dropna(subset="y")
+    within = known.assign(bin=known.groupby(by, sort=False, observed=True)["forecast"].transform(bins))
     sums = within.groupby([*by, "bin"], sort=False, observed=True)[["y", "forecast"]].sum()
     apart = (sums["y"] - sums["forecast"]).abs().groupby(by, sort=False, observed=True).sum()
     return apart / within.groupby(by, sort=False, observed=True)["y"].count()

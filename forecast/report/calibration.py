@@ -15,7 +15,8 @@ from forecast.report import style
 from forecast.report.legends import entries, fit_legend
 
 _Z = 1.96  # of the interval of 95 %
-_ROOM = 0.06  # beyond what is drawn
+_FEW = 10  # forecasts that a dot stands for
+_LEAST = 0.005  # room beyond what is drawn
 
 
 def calibration_figure(forecasts: pd.DataFrame, *, event: str) -> Figure:
@@ -25,8 +26,8 @@ def calibration_figure(forecasts: pd.DataFrame, *, event: str) -> Figure:
     ----------
     forecasts : DataFrame
         Of a backtest of events: `model`, `forecast` and `y`; the first model is drawn bold. Up to ten dots stand
-        for as many forecasts each, equal ones together; bars are intervals of 95 % as if all steps were independent,
-        which those of one window are not.
+        for ranges of forecasts of equal width, none for fewer than ten; bars are intervals of 95 % as if all steps were
+        independent, which those of one window are not.
     event : str
         What a target does where the event occurs, in words.
 
@@ -38,21 +39,24 @@ def calibration_figure(forecasts: pd.DataFrame, *, event: str) -> Figure:
     known = forecasts.loc[forecasts["y"].notna()]
     palette = style.colours(known["model"].astype(str))
     tables = {name: reliability(known.loc[known["model"] == name]) for name in palette}
+    tables = {name: table[table["count"] >= min(_FEW, table["count"].max())] for name, table in tables.items()}
     first = next(iter(palette))
     with mpl.rc_context(style.STYLE):
         figure = style.blank(height=5.6)
         axis, beside = figure.subplots(1, 2, width_ratios=(1.6, 1))
         for axes in (axis, beside):
             style.tidy(axes)
-        low, high = _reach(tables)
+        own = known.loc[known["model"] == first, "forecast"]
+        low, high = _reach(tables, own)
         axis.plot([low, high], [low, high], color=style.QUIET, linewidth=0.9, linestyle=":", label="as it should be")
         for name, table in tables.items():
             _draw(axis, table, colour=palette[name], label=name, is_bold=name == first)
         axis.set(xlim=(low, high), ylim=(low, high), box_aspect=1)
         axis.set_xlabel(f"probability that a target {event}")
         axis.set_ylabel("share of steps on which it does")
-        own = known.loc[known["model"] == first, "forecast"]
-        beside.hist(own, bins=np.linspace(low, high, 31), color=style.tint(palette[first], 0.5))
+        beside.hist(
+            own, bins=np.linspace(own.min() - _LEAST, own.max() + _LEAST, 31), color=style.tint(palette[first], 0.5)
+        )
         beside.set_xlim(low, high)
         beside.set_xlabel(f"probability of {style.shortened(first, length=20)}")
         beside.set_ylabel("number of steps")
@@ -78,9 +82,10 @@ def _draw(axis: Axes, table: pd.DataFrame, *, colour: str, label: str, is_bold: 
         axis.vlines(table["forecast"], table["low"], table["high"], color=style.tint(colour, 0.6), zorder=3)
 
 
-def _reach(tables: dict[str, pd.DataFrame]) -> tuple[float, float]:
-    """Return the ends of both axes: all that is drawn and a little more, within 0 and 1."""
+def _reach(tables: dict[str, pd.DataFrame], own: pd.Series) -> tuple[float, float]:
+    """Return the ends of both axes: all that is drawn, the bold model's forecasts, and a little more."""
     bold, *others = tables.values()
-    drawn = np.concatenate([bold[["forecast", "low", "high"]], *(table[["forecast", "y", "y"]] for table in others)])
-    room = _ROOM * (drawn.max() - drawn.min()) + 0.01
-    return max(0.0, float(drawn.min() - room)), min(1.0, float(drawn.max() + room))
+    drawn = np.concatenate([bold[["low", "high"]], *(table[["forecast", "y"]] for table in others)]).ravel()
+    low, high = min(drawn.min(), own.min()), max(drawn.max(), own.max())
+    room = 0.03 * (high - low) + _LEAST
+    return float(low - room), float(high + room)

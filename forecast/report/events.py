@@ -26,6 +26,7 @@ from forecast.report.panels import (
 if TYPE_CHECKING:
     from forecast.data.columns import Columns
 
+_RECENT = 6  # folds, about as many as are shown
 _HEIGHTS = (0.85, 0.65)  # of values, and of probabilities
 
 
@@ -44,6 +45,8 @@ def event_figure(
 ) -> Figure:
     """Draw up to four series, or pairs of series and target: values above, the probability of the event below.
 
+    Series on which the event occurred lately come first.
+
     Parameters
     ----------
     history, scored, future, columns, model, title, series, baselines, context
@@ -57,7 +60,8 @@ def event_figure(
         If a series or the model is not in the frames, or there are two forecasts for one time.
     """
     check_forecasts(scored, future, columns=columns, model=model)
-    frames = {"history": history, "scored": scored, "future": future}
+    first = None if scored is None else _with_events_first(scored, columns)
+    frames = {"history": history, "scored": first, "future": future}
     panels, left_out = panels_of(series, frames, columns=columns, event=True)
     palette = style.colours([model, *(name for name in baselines if name != model)])
     names = [] if future is None or "scenario" not in future else list(map(str, future["scenario"].unique()))
@@ -74,6 +78,12 @@ def event_figure(
             axis.tick_params(labelbottom=False)
             axis.xaxis.get_offset_text().set_visible(False)
     return figure
+
+
+def _with_events_first(scored: pd.DataFrame, columns: Columns) -> pd.DataFrame:
+    lately = scored["y"].where(scored["fold"] > scored["fold"].max() - _RECENT)
+    found = lately.groupby(scored[columns.id], observed=True).transform("max").fillna(0)
+    return scored.iloc[np.argsort(-found.to_numpy(), kind="stable")]
 
 
 def _draw_pair(
@@ -112,8 +122,10 @@ def _draw_pair(
             axis.axvspan(
                 start, max(ends), color=style.AHEAD, linewidth=0, label="beyond the last observation", zorder=0
             )
-    below.set_ylim(-0.06, 1.06)
-    below.set_yticks([0, 0.5, 1])
+    are_events = set(observed.dropna()) <= {0.0, 1.0}
+    for axis in (above, below) if are_events else (below,):
+        axis.set_ylim(-0.06, 1.06)
+        axis.set_yticks([0, 0.5, 1] if axis is below else [0, 1])
 
 
 def _draw_probability(axis: Axes, rows: pd.DataFrame, *, label: str, colour: str) -> None:
