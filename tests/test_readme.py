@@ -27,6 +27,7 @@ README, NETWORKS = PAGES["README.md"], PAGES["docs/networks.md"]
 LOSSES = {
     "any": names("loss"),
     "any of values": [name for name in names("loss") if not build("loss", name).is_event],
+    "any distribution": [name for name in names("loss") if build("loss", name).is_distribution],
 }
 COMMANDS = [
     line.strip()
@@ -56,7 +57,7 @@ def test_there_are_commands_and_code() -> None:
     assert len(COMMANDS) >= 20 and _python(README) and _python(NETWORKS)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/networks.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/networks.md", "docs/gallery.md"])
 def test_the_python_code_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All blocks in order, in one namespace, with three steps of training each."""
     shutil.copytree(shipped_folder(), tmp_path / "data")
