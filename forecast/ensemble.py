@@ -134,7 +134,7 @@ class Ensemble(Predictor):
     @property
     def event(self) -> EventLoss | None:
         """What forecasts are the probability of, one for all members; None where they are values."""
-        return self._first.event
+        return (self.members_ if hasattr(self, "members_") else self.members)[0].event
 
     @property
     def device(self) -> torch.device:
@@ -200,6 +200,7 @@ class Ensemble(Predictor):
                     if not isinstance(frame, Panel):  # a part of a longer span may be shorter than the context
                         refuse_short(panel, horizon=member.horizon, context_length=member.context_length)
                     member.check(panel)
+            self._refuse_odd_events(members)
         if given is not None:
             weights = given
         elif warm_start:
@@ -305,18 +306,27 @@ class Ensemble(Predictor):
             raise ConfigError(f"members is a list of one Forecaster or more, got {members!r}.")
         for number, member in enumerate(members[1:], start=1):
             _refuse_different(members[0], number, member)
-            _refuse_other_event(members[0], number, member)
         combination(self.combine)
         _check_count("processes", self.processes)
         if isinstance(self.weights, str) and self.weights == "validation":
             _check_count("validation", self.validation)
-            if members[0].event is not None:
-                raise ConfigError(
-                    "weights='validation' weighs by errors of values, and these members give probabilities. Give "
-                    "numbers, or leave weights out: all count the same."
-                )
             return None
         return given_weights(self.weights, len(members))
+
+    def _refuse_odd_events(self, members: list[Forecaster]) -> None:
+        """Refuse members of different events, and weights by errors of values for probabilities."""
+        told = ["" if member.event is None else member.event.words for member in members]
+        for number, words in enumerate(told):
+            if words != told[0]:
+                raise ConfigError(
+                    f"{label(0, members[0])} forecasts {_forecast_of(told[0])} and {label(number, members[number])} "
+                    f"{_forecast_of(words)}. Members forecast the same: give them one loss of events, or none."
+                )
+        if told[0] and isinstance(self.weights, str):
+            raise ConfigError(
+                "weights='validation' weighs by errors of values, and these members give probabilities. Give numbers, "
+                "or leave weights out: all count the same."
+            )
 
     def _copies(self) -> list[Forecaster]:
         return [clone(member) for member in self.members]
@@ -427,15 +437,6 @@ def _refuse_different(first: Forecaster, number: int, member: Forecaster) -> Non
                 f"{label(0, first)} has {name}={ours!r} and {label(number, member)} has {theirs!r}. "
                 f"Members forecast the same steps: give them one {name}."
             )
-
-
-def _refuse_other_event(first: Forecaster, number: int, member: Forecaster) -> None:
-    ours, theirs = ("" if one.event is None else one.event.words for one in (first, member))
-    if ours != theirs:
-        raise ConfigError(
-            f"{label(0, first)} forecasts {_forecast_of(ours)} and {label(number, member)} {_forecast_of(theirs)}. "
-            "Members forecast the same: give them one loss of events, or none."
-        )
 
 
 def _forecast_of(words: str) -> str:

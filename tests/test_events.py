@@ -263,12 +263,14 @@ def test_values_other_than_0_and_1_are_refused_with_their_place() -> None:
         _forecaster("event").fit(frame)
 
 
-def test_an_ensemble_has_the_median_of_probabilities_of_one_event() -> None:
+def test_an_ensemble_has_the_median_of_probabilities_of_one_event(tmp_path: Path) -> None:
     frame = made_frame()
     fitted = Ensemble([_forecaster("direction", seed=seed) for seed in range(3)]).fit(frame)
     own = np.stack([member.predict().forecast for member in fitted.members_])
     np.testing.assert_array_equal(fitted.predict().forecast, np.median(own, axis=0))
-    assert fitted.event.words == Direction.words
+    loaded = Ensemble.load(fitted.save(tmp_path / "model"))
+    assert fitted.event.words == loaded.event.words == Direction.words
+    pd.testing.assert_frame_equal(loaded.predict(), fitted.predict(), check_exact=True)
     other = Ensemble([_forecaster("direction"), _forecaster(None)])
     with pytest.raises(ConfigError, match="member 0.*is above its last value and member 1.*values"):
         other.fit(frame)

@@ -27,7 +27,7 @@ README, NETWORKS = PAGES["README.md"], PAGES["docs/networks.md"]
 LOSSES = {
     "any": names("loss"),
     "any of values": [name for name in names("loss") if not build("loss", name).is_event],
-    "any distribution": [name for name in names("loss") if build("loss", name).is_distribution],
+    "a distribution": [name for name in names("loss") if build("loss", name).is_distribution],
 }
 COMMANDS = [
     line.strip()

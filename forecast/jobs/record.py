@@ -88,11 +88,12 @@ def draw_forecast(
     context: int,
     title: str = "",
 ) -> None:
-    """Draw forecasts of a panel: values, or the probability of an event, which in words is what a target does then."""
+    """Draw forecasts of a panel: values under a title, or probabilities of an event, in words what a target does."""
     from forecast.report import figures  # matplotlib loads for what is drawn, not for what is refused
 
     chosen = partial(figures.event_figure, event=event) if event else figures.forecast_figure
-    about: dict[str, Any] = {"columns": panel.columns, "model": model, "context": context, "title": title}
+    about: dict[str, Any] = {"columns": panel.columns, "model": model, "context": context}
+    about |= {} if event else {"title": title}  # that of an event says what it is
     draw(folder, "forecast", chosen(history_frame(panel), scored, future, **about))
 
 
