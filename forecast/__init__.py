@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from forecast.calibrated import Calibrated, load
+    from forecast.data.codes import make_codes
     from forecast.data.columns import Columns
     from forecast.data.generator import make_sales
     from forecast.data.panel import Panel
@@ -33,6 +34,7 @@ __all__ = [
     "backtest",
     "diagnose",
     "load",
+    "make_codes",
     "make_sales",
     "permutation_importance",
 ]
@@ -48,6 +50,7 @@ _HOMES = {
     "backtest": "forecast.evaluation.backtest",
     "diagnose": "forecast.diagnosis.diagnosis",
     "load": "forecast.calibrated",
+    "make_codes": "forecast.data.codes",
     "make_sales": "forecast.data.generator",
     "permutation_importance": "forecast.evaluation.importance",
 }

@@ -111,6 +111,17 @@ class Affine(NamedTuple):
         return Affine(loc, scale)
 
 
+def held(target: Tensor, observed: Tensor) -> Tensor:
+    """Return at each step the last value observed up to it, 0 before there is any: (B, T, C) of (B, T, C)."""
+    steps = torch.arange(target.shape[1], device=target.device)[:, None]
+    return target.gather(1, (steps * (observed > 0)).cummax(dim=1).values)
+
+
+def latest(target: Tensor, observed: Tensor) -> Tensor:
+    """Return the same with NaN before there is any: (B, T, C)."""
+    return held(target, observed).masked_fill(observed.cumsum(dim=1) == 0, float("nan"))
+
+
 def sliding(values: Tensor, steps: int) -> Tensor:
     """Return every run of `steps` steps of values (B, T, C), window by window: (B (T - steps + 1), steps, C)."""
     return values.unfold(1, steps, 1).transpose(2, 3).flatten(0, 1)

@@ -264,6 +264,11 @@ class Calibrated(Predictor):
             return calibrated._settle(model)
 
     @property
+    def event(self) -> None:
+        """Nothing: forecasts are values."""
+        return None
+
+    @property
     def networks(self) -> Sequence[TrainedNetwork]:
         """Those of the model."""
         return self.predictor_.networks
@@ -368,6 +373,11 @@ class Calibrated(Predictor):
     def _check(self) -> None:
         if not isinstance(self.predictor, Forecaster | Ensemble):
             raise ConfigError(f"predictor is a Forecaster or an Ensemble, got {self.predictor!r}.")
+        if self.predictor.event is not None:
+            raise ConfigError(
+                "forecasts are probabilities of an event, which have no intervals to calibrate. Set "
+                "calibration.windows=0."
+            )
         for name in ("windows", "step"):
             value = getattr(self, name)
             if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:

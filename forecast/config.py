@@ -35,6 +35,7 @@ KINDS: dict[str, tuple[Any, str]] = {  # of options, by how their class annotate
     "int": (Integral, "a whole number"),
     "int | None": (Integral | None, "a whole number or null"),
     "float": (Real, "a finite number"),
+    "float | None": (Real | None, "a finite number or null"),
     "Sequence[int]": (list | tuple, "a list of whole numbers"),
 }
 Setting = str | dict[str, Any] | partial[Any] | type
@@ -182,7 +183,8 @@ def _refuse_other_kinds(target: type, options: dict[str, Any], annotations: dict
     for name, value in options.items():
         kinds, words = KINDS.get(str(annotations.get(name)), (object, ""))
         wrong = words and kinds is not bool and isinstance(value, bool)
-        if wrong or not isinstance(value, kinds) or (kinds is Real and not math.isfinite(value)):
+        infinite = "finite" in words and isinstance(value, float) and not math.isfinite(value)
+        if wrong or infinite or not isinstance(value, kinds):
             raise ConfigError(f"{target.__name__}: {name} is {words}, got {value!r}.")
 
 

@@ -42,6 +42,7 @@ from forecast.folders import (
     whole_folder,
 )
 from forecast.forecaster import Forecaster
+from forecast.losses import EventLoss
 from forecast.members import fit_apart, fit_in_turn, label, log_histories, naming
 from forecast.predictor import Predictor, Table
 from forecast.saved import artifact
@@ -131,6 +132,11 @@ class Ensemble(Predictor):
         return self._first.freq
 
     @property
+    def event(self) -> EventLoss | None:
+        """What forecasts are the probability of, one for all members; None where they are values."""
+        return (self.members_ if hasattr(self, "members_") else self.members)[0].event
+
+    @property
     def device(self) -> torch.device:
         """Where the first member's predictions are made."""
         return self.members_[0].device
@@ -194,6 +200,7 @@ class Ensemble(Predictor):
                     if not isinstance(frame, Panel):  # a part of a longer span may be shorter than the context
                         refuse_short(panel, horizon=member.horizon, context_length=member.context_length)
                     member.check(panel)
+            self._refuse_odd_events(members)
         if given is not None:
             weights = given
         elif warm_start:
@@ -336,6 +343,21 @@ class Ensemble(Predictor):
             return None
         return given_weights(self.weights, len(members))
 
+    def _refuse_odd_events(self, members: list[Forecaster]) -> None:
+        """Refuse members of different events, and weights by errors of values for probabilities."""
+        told = ["" if member.event is None else member.event.words for member in members]
+        for number, words in enumerate(told):
+            if words != told[0]:
+                raise ConfigError(
+                    f"{label(0, members[0])} forecasts {_forecast_of(told[0])} and {label(number, members[number])} "
+                    f"{_forecast_of(words)}. Members forecast the same: give them one loss of events, or none."
+                )
+        if told[0] and isinstance(self.weights, str):
+            raise ConfigError(
+                "weights='validation' weighs by errors of values, and these members give probabilities. Give numbers, "
+                "or leave weights out: all count the same."
+            )
+
     def _copies(self) -> list[Forecaster]:
         return [clone(member) for member in self.members]
 
@@ -431,6 +453,10 @@ def _refuse_different(first: Forecaster, number: int, member: Forecaster) -> Non
                 f"{label(0, first)} has {name}={ours!r} and {label(number, member)} has {theirs!r}. "
                 f"Members forecast the same steps: give them one {name}."
             )
+
+
+def _forecast_of(words: str) -> str:
+    return f"the probability that a target {words}" if words else "values"
 
 
 def _check_count(name: str, value: object) -> None:

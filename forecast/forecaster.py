@@ -25,6 +25,7 @@ from forecast.data.panel import Panel
 from forecast.data.splits import refuse_short
 from forecast.data.windows import HeldBack, TrainingWindows, Windows
 from forecast.errors import ArtifactError, ConfigError, DataError, TrainingError
+from forecast.losses import EventLoss
 from forecast.memory import within_memory
 from forecast.model import Model
 from forecast.networks.channels import ByChannel
@@ -125,6 +126,14 @@ class Forecaster(TrainedNetwork):
         self.accelerator = accelerator
         self.seed = seed
         self.progress = progress
+
+    @property
+    def event(self) -> EventLoss | None:
+        """What forecasts are the probability of, fitted or not; None where they are values."""
+        if hasattr(self, "model_"):
+            return super().event
+        loss = build("loss", self.loss or usual("loss", self.model))
+        return loss if isinstance(loss, EventLoss) else None
 
     def fit(
         self,

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from forecast.batch import Affine, Inputs, Outcome, sliding
+from forecast.batch import Affine, Inputs, Outcome, latest, sliding
 from forecast.errors import ConfigError, named, unknown_name
+from forecast.losses.events import EventLoss
 from forecast.losses.loss import Loss, uniforms
 from forecast.networks.attention import weights_of
 from forecast.networks.channels import ByChannel
@@ -141,14 +142,14 @@ class Model(nn.Module):
         """Return the point and then each level's quantile, in the unit of the series: (B, H, C, 1 + Q).
 
         A network that draws paths has their quantiles as its forecast, and as its point their median, or of counts
-        their mean; `seed` draws them.
+        their mean; `seed` draws them. Of a loss of events the point is the probability, and there are no quantiles.
         """
         if n := getattr(self.network, "paths", 0):
             parts = self._paths(inputs, n, torch.Generator().manual_seed(seed))
             return torch.cat([self._summarised(part, levels) for part in parts])
         raw, affine = self(inputs)
         point = self.loss.point(raw, affine)[..., None]
-        return self.scaler.restored(torch.cat([point, self.loss.quantiles(raw, levels, affine)], dim=-1))
+        return self._restored(torch.cat([point, self.loss.quantiles(raw, levels, affine)], dim=-1))
 
     def _summarised(self, draws: Tensor, levels: Sequence[float]) -> Tensor:
         """Return the point and quantiles (b, H, C, 1 + Q) of draws (b, H, C, n)."""
@@ -175,7 +176,7 @@ class Model(nn.Module):
         horizon = inputs.known.shape[1] - length
         if not getattr(self.network, "paths", 0):
             raw = self.network(scaled, None, self.loss.scaled_point)
-            yield self.scaler.restored(self.loss.draws(raw, n, affine, generator))
+            yield self._restored(self.loss.draws(raw, n, affine, generator))
             return
         uniform = uniforms(horizon, n, targets, generator=generator, like=scaled.target)
         for begin in range(0, len(inputs.target), size := max(1, ROWS // (n * targets))):
@@ -208,19 +209,36 @@ class Model(nn.Module):
     def calibrate(self, inputs: Inputs, outcome: Outcome) -> None:
         """Let the loss learn from windows what training did not: the spread of errors, and how steps go together."""
         raw, affine = self(inputs)
-        self.loss.calibrate(raw, self.scaler.outcome(outcome), affine)
+        self.loss.calibrate(raw, *self._read(inputs, outcome, affine))
 
     def _learning(self, inputs: Inputs, outcome: Outcome) -> tuple[Tensor, Outcome, Inputs, Affine]:
         """Return raw outputs, the outcome on the axis of the affine map, the scaled inputs, and the map."""
         scaled, affine = self.scaler(inputs)
         if self.training and getattr(self.network, "forking", False):
             return self._forks(inputs, outcome, scaled, affine)
-        own = self.scaler.outcome(outcome)
+        own, affine = self._read(inputs, outcome, affine)
         teacher = _scaled(own, affine) if getattr(self.network, "reads_teacher", False) else None
         raw = self.network(scaled, teacher, self.loss.scaled_point)
         if raw.shape[1] > own.target.shape[1]:  # it learns from steps of the context too
             own = self.scaler.outcome(_with_context(inputs, outcome, raw.shape[1]))
         return raw, own, scaled, affine
+
+    def _read(self, inputs: Inputs, outcome: Outcome, affine: Affine) -> tuple[Outcome, Affine]:
+        """Return what the loss reads: the outcome on the axis of the affine map, and the map.
+
+        Of a loss of events that is where they occurred, and a map that leaves it alone. The outcome may be that of
+        every step of the context as its own origin, B L of them.
+        """
+        if not isinstance(self.loss, EventLoss):
+            return self.scaler.outcome(outcome), affine
+        last = latest(inputs.target, inputs.observed)
+        last = last[:, -1] if len(outcome.target) == len(last) else last.flatten(0, 1)
+        one = affine.scale.new_ones(1, 1, 1)
+        return self.loss.occurred(outcome, last), Affine(0 * one, one)
+
+    def _restored(self, values: Tensor) -> Tensor:
+        """Undo the transform of forecasts or draws (B, H, C, Q), none of which is made of probabilities."""
+        return values if self.loss.is_event else self.scaler.restored(values)
 
     def _forks(
         self, inputs: Inputs, outcome: Outcome, scaled: Inputs, affine: Affine
@@ -228,8 +246,7 @@ class Model(nn.Module):
         """Return the same from every step of the context as its own origin, B L of them but for the inputs."""
         raw = self.network.forks(scaled)  # type: ignore[operator]  # (B, L, H, C, K)
         length, horizon = raw.shape[1:3]
-        whole = self.scaler.outcome(_with_context(inputs, outcome, length + horizon - 1))
-        own = Outcome(*(sliding(part, horizon) for part in whole))
+        own = Outcome(*(sliding(part, horizon) for part in _with_context(inputs, outcome, length + horizon - 1)))
         has_past = (inputs.observed.cumsum(dim=1) > 0).flatten(0, 1)[:, None]  # of each origin: (B L, 1, C)
         own = own._replace(observed=own.observed * has_past)
         parts = (
@@ -238,7 +255,8 @@ class Model(nn.Module):
             else sliding(part[:, 1:], horizon)
             for part in affine
         )
-        return raw.flatten(0, 1), own, scaled, Affine(*parts)
+        own, affine = self._read(inputs, own, Affine(*parts))
+        return raw.flatten(0, 1), own, scaled, affine
 
 
 def empirical_quantiles(draws: Tensor, levels: Sequence[float]) -> Tensor:

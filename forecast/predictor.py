@@ -25,6 +25,8 @@ from forecast.frames import SCENARIO, TARGET, forecast_frame, level_names, raise
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
 
+    from forecast.losses import EventLoss
+
 log = logging.getLogger("forecast")
 Table = pd.DataFrame | pd.Series | Panel
 
@@ -64,6 +66,11 @@ class Predictor(BaseEstimator, ABC):
     @abstractmethod
     def encoding(self) -> Encoding:
         """Statistics and vocabularies of the training span."""
+
+    @property
+    def event(self) -> EventLoss | None:
+        """What forecasts are the probability of; None where they are values."""
+        return None
 
     @abstractmethod
     def covers(self, level: float) -> bool:
@@ -120,7 +127,8 @@ class Predictor(BaseEstimator, ABC):
 
         Returns
         -------
-        DataFrame with id, time, forecast, and a column ``q0.1`` for each level; ids and times as they came in.
+        DataFrame with id, time, forecast, and a column ``q0.1`` for each level; ids and times as they came in. With
+        a loss of events the forecast is the probability, and there are no levels.
         With several targets a column ``target`` names them, with scenarios a column ``scenario``.
 
         Raises
@@ -166,7 +174,7 @@ class Predictor(BaseEstimator, ABC):
         -------
         DataFrame with id, time, ``sample`` (the number of the path, from 0) and ``forecast``; with several targets a
         column ``target`` after the time, with scenarios a column ``scenario``. Values below the minimum of a target are
-        raised to it.
+        raised to it. With a loss of events a path is 1 where the event occurs on it, else 0.
         """
         check_is_fitted(self)
         if not isinstance(paths, Integral) or isinstance(paths, bool) or paths < 1:
@@ -217,11 +225,14 @@ class Predictor(BaseEstimator, ABC):
         return raised
 
     def _finished(self, values: np.ndarray, seen: np.ndarray, ids: pd.Index) -> np.ndarray:
-        """Return values (N, H, C, ...) raised to the minima, NaN for targets (N, C) not seen; others must be finite."""
+        """Return values (N, H, C, ...) raised to the minima, NaN for targets (N, C) not seen; others must be finite.
+
+        A probability has no minimum but its own.
+        """
         if not seen.all():
             values[np.broadcast_to(~seen[:, None, :, None], values.shape)] = np.nan
         _refuse_not_finite(values, seen, ids)
-        return raised_to_minima(values, self.panel_.columns)
+        return values if self.event is not None else raised_to_minima(values, self.panel_.columns)
 
     def levels(self, levels: Sequence[float] | None = None) -> tuple[float, ...]:
         """Return quantile levels in order; those of the model where none are given."""

@@ -32,6 +32,15 @@ class Made:
 
 
 @dataclass
+class MadeCodes:
+    """Size of a table that `make_codes` makes."""
+
+    machines: int = 12
+    steps: int = 600
+    seed: int = 0
+
+
+@dataclass
 class Csv:
     """How a CSV file is written: characters, or their names (comma, semicolon, tab, point); none is guessed."""
 
@@ -44,9 +53,10 @@ class Csv:
 class Data:
     """A table and what is known about it.
 
-    ``path`` is the user's own file, ``ships`` a file of the folder data/, ``made`` the generator of sales:
-    the first given counts. ``mase_season`` is the period of MASE's scale where it is not that of the models.
-    ``joint`` to ``unit`` are those of `Columns`; ``minimum`` and ``unit`` may also map columns to theirs.
+    ``path`` is the user's own file, ``ships`` a file of the folder data/, ``made`` the generator of sales and
+    ``made_codes`` that of status codes: the first given counts. ``mase_season`` is the period of MASE's scale where it
+    is not that of the models. ``joint`` to ``unit`` are those of `Columns`; ``minimum`` and ``unit`` may also map
+    columns to theirs.
     """
 
     name: str = "table"
@@ -54,6 +64,7 @@ class Data:
     csv: Csv = field(default_factory=Csv)
     ships: str | None = None
     made: Made | None = None
+    made_codes: MadeCodes | None = None
     columns: Any = field(default_factory=Roles)
     freq: str | None = None
     seasonality: int | None = None
@@ -119,11 +130,12 @@ class Compared:
     """How held-back windows are laid, and the simple methods beside the network.
 
     ``split`` is calendar or series_end, by default calendar for timestamps and series_end for whole numbers;
-    ``baselines`` have the same origins.
+    ``baselines`` have the same origins: by default naive, seasonal_naive, drift, naive2 and ridge, and beside the
+    probability of an event base_rate and persistence.
     """
 
     split: str | None = None
-    baselines: list[str] = field(default_factory=lambda: ["naive", "seasonal_naive", "drift", "naive2", "ridge"])
+    baselines: list[str] | None = None
 
 
 @dataclass

@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 from forecast.run_folder import output_folder
 
 FAILED = "failed.txt"  # in the folder of a run, with the reason
+LABELS = {"mase": "MASE", "brier": "Brier score"}  # of what runs are compared by, of values and of events
 
 
 def is_sweep() -> bool:
@@ -51,14 +52,16 @@ class Summary(Callback):
         from rich.table import Table
 
         folder = Path(config.hydra.sweep.dir)
-        told = [path.parent for name in ("metrics.csv", FAILED) for path in folder.glob(f"*/{name}")]
-        runs = sorted(set(told), key=lambda path: (len(path.name), path.name))
+        ended = [path.parent for name in ("metrics.csv", FAILED) for path in folder.glob(f"*/{name}")]
+        runs = sorted(set(ended), key=lambda path: (len(path.name), path.name))
         if not runs:
             return
         failed = {run: (run / FAILED).read_text(encoding="utf-8") for run in runs if (run / FAILED).is_file()}
-        table = Table(title=f"{len(runs)} runs, MASE on held-back data", title_justify="left")
-        for label in ("run", "settings", "MASE", "best simple method", "its MASE"):
-            table.add_column(label, justify="right" if "MASE" in label else "left", overflow="fold")
+        told = [LABELS[_metric(run / "metrics.csv")] for run in runs if run not in failed]
+        metric = " or ".join(dict.fromkeys(told)) or "MASE"
+        table = Table(title=f"{len(runs)} runs, {metric} on held-back data", title_justify="left")
+        for label in ("run", "settings", metric, "best simple method", f"its {metric}"):
+            table.add_column(label, justify="right" if metric in label else "left", overflow="fold")
         settings = [_settings(run) for run in runs]
         for run, own in zip(runs, settings, strict=True):
             differs = [setting for setting in own if not all(setting in other for other in settings)]
@@ -84,12 +87,20 @@ def _settings(folder: Path) -> list[str]:
         return []  # hydra.output_subdir=null keeps none
 
 
-def _score(path: Path) -> tuple[str, str, str]:
-    """Return the MASE of a run, the best simple method and its MASE; NaN where no series has one."""
+def _metric(path: Path) -> str:
+    """Return the metric that a table of scores has: one of values, or one of events."""
     with path.open(encoding="utf-8", newline="") as file:
-        ours, *others = ((row["model"], float(row["mase"] or "nan")) for row in csv.DictReader(file))
-    scored = [(mase, model) for model, mase in others if not isnan(mase)]
+        names = csv.DictReader(file).fieldnames or ()
+    return next(metric for metric in LABELS if metric in names)
+
+
+def _score(path: Path) -> tuple[str, str, str]:
+    """Return the score of a run, the best simple method and its score; NaN where no series has one."""
+    metric = _metric(path)
+    with path.open(encoding="utf-8", newline="") as file:
+        ours, *others = ((row["model"], float(row[metric] or "nan")) for row in csv.DictReader(file))
+    scored = [(score, model) for model, score in others if not isnan(score)]
     if not scored:
         return f"{ours[1]:.3f}", "-", "-"
-    mase, model = min(scored)
-    return f"{ours[1]:.3f}", model, f"{mase:.3f}"
+    score, model = min(scored)
+    return f"{ours[1]:.3f}", model, f"{score:.3f}"

@@ -17,7 +17,7 @@ from forecast.data.panel import Panel
 from forecast.data.windows import prediction_windows
 from forecast.errors import DataError
 from forecast.frames import attention_frame
-from forecast.losses import LEVELS
+from forecast.losses import LEVELS, EventLoss
 from forecast.memory import within_memory
 from forecast.model import Model
 from forecast.networks.attention import Attention, attention_of
@@ -111,6 +111,11 @@ class TrainedNetwork(Predictor):
     def draws(self) -> bool:
         """Whether the network forecasts by drawing paths, which takes many times as long."""
         return bool(getattr(self.model_.network, "paths", 0))
+
+    @property
+    def event(self) -> EventLoss | None:
+        """What forecasts are the probability of; None where they are values."""
+        return self.model_.loss if isinstance(self.model_.loss, EventLoss) else None
 
     def covers(self, level: float) -> bool:
         """Return whether a quantile of this level can be given."""

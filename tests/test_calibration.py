@@ -182,6 +182,11 @@ def test_settings_that_make_no_sense_are_refused(options: dict[str, Any], messag
         Calibrated(_network(), **options).fit(made_frame(rows=120))
 
 
+def test_probabilities_have_no_intervals_to_calibrate() -> None:
+    with pytest.raises(ConfigError, match="probabilities of an event, which have no intervals to calibrate"):
+        Calibrated(_network(loss="direction"), windows=6).fit(made_frame(rows=120))
+
+
 def test_too_few_origins_are_refused_before_training(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Forecaster, "fit", lambda *_, **__: pytest.fail("it was trained"))
     with pytest.raises(DataError, match="takes 9 origins"):

@@ -17,12 +17,12 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from forecast import Columns, Forecaster, Training, make_sales
+from forecast import Columns, Forecaster, Training, make_codes, make_sales
 from forecast.config import TARGET, USUAL, conf_folder, names, networks, read, usual
 from forecast.ensemble import Ensemble
 from forecast.evaluation.backtest import backtest
 from forecast.jobs.settings import columns_of
-from forecast.schema import JOBS, MEANING, Data, Folds, Made, Members, Roles, TrainJob, register
+from forecast.schema import JOBS, MEANING, Data, Folds, Made, MadeCodes, Members, Roles, TrainJob, register
 
 GROUPS = ("data", "model", "loss", "scaling", "optimizer", "accelerator", "logger", "experiment")
 READ_BY_PYTHON = ("model", "loss", "scaling", "optimizer", "accelerator")
@@ -86,7 +86,7 @@ def test_every_field_of_columns_is_a_setting_once() -> None:
 
 def test_jobs_that_train_share_their_settings() -> None:
     train, other = _composed(), _composed(job="backtest")
-    own = {"backtest"}, {"logger", "warm_start", "test", "final"}
+    own = {"backtest"}, {"logger", "warm_start", "test", "final", "paths"}
     assert (other.keys() - train.keys(), train.keys() - other.keys()) == own
     assert all(train[name] == other[name] for name in train.keys() & other.keys())
 
@@ -161,8 +161,9 @@ def test_the_other_defaults_are_those_of_forecaster() -> None:
 
 
 def test_a_made_panel_has_the_size_that_the_generator_takes() -> None:
-    python = set(inspect.signature(make_sales).parameters)
-    assert {size.name for size in fields(Made)} <= python
+    for make, size in ((make_sales, Made), (make_codes, MadeCodes)):
+        python = {name: given.default for name, given in inspect.signature(make).parameters.items()}
+        assert vars(size()).items() <= python.items()
 
 
 @pytest.mark.parametrize("name", [name for name in names("data") if name != "table"])

@@ -44,13 +44,14 @@ def test_every_setting_trains_and_forecasts_one_batch(group: str, name: str) -> 
     inputs, outcome = made_batch(sizes)
     if loss.from_zero:
         outcome = outcome._replace(target=outcome.target.round())
+    levels = () if loss.is_event else LEVELS
     value = model.training_loss(inputs, outcome)
     value.backward()
     assert value.shape == () and value.isfinite()
     if isinstance(loss, PointLoss):
         model.calibrate(inputs, outcome)
-    forecast = model.eval().forecast(inputs, LEVELS)
-    assert forecast.shape == (5, sizes.horizon, 1, 1 + len(LEVELS)) and forecast.isfinite().all()
+    forecast = model.eval().forecast(inputs, levels)
+    assert forecast.shape == (5, sizes.horizon, 1, 1 + len(levels)) and forecast.isfinite().all()
     assert (forecast[..., 1:].diff(dim=-1) >= 0).all()
 
 

@@ -1,4 +1,4 @@
-"""Every loss of conf/loss against formulas, scipy, scikit-learn and torch.distributions."""
+"""Every loss of values in conf/loss against formulas, scipy, scikit-learn and torch.distributions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from forecast.errors import ConfigError
 from forecast.losses import LEVELS, Gaussian, Loss, PointLoss, Quantile, StudentT
 from forecast.losses.loss import uniforms
 
-LOSSES = names("loss")
+LOSSES = [name for name in names("loss") if not build("loss", name).is_event]  # for those see test_events.py
 POINTS = [name for name in LOSSES if isinstance(build("loss", name), PointLoss)]
 ONE = torch.ones(1)  # scale
 INPUTS = made_batch(SIZES, count=6)[0]

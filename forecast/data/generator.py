@@ -60,7 +60,7 @@ def make_sales(
     ValueError
         If a number is too small or not whole, or the start is not a date.
     """
-    _check_counts(stores=stores, items=items, days=days, seed=seed)
+    check_counts(stores=stores, items=items, days=days, seed=seed)
     sizes = _Sizes(stores, items, days)
     stamps = pd.date_range(_first_day(start), periods=days, freq="D")
     rng = np.random.default_rng(seed)
@@ -79,7 +79,8 @@ def make_sales(
     return _frame(sizes, stamps, sales, price, promotion, in_stock, intermittent)
 
 
-def _check_counts(*, seed: int, **counts: int) -> None:
+def check_counts(*, seed: int, **counts: int) -> None:
+    """Refuse what is no number of things, or no seed, by name."""
     for name, value, least in [*((name, value, 1) for name, value in counts.items()), ("seed", seed, 0)]:
         whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
         if not whole or value < least:

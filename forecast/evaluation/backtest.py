@@ -17,6 +17,8 @@ from forecast.data.panel import Panel
 from forecast.data.splits import Split
 from forecast.errors import DataError, named
 from forecast.evaluation.baselines import BASELINES
+from forecast.evaluation.chances import EVENT_BASELINES, last_before, occurred_after
+from forecast.evaluation.events import tabulated_events
 from forecast.evaluation.importance import Errors, errors_when_shuffled, importance_table
 from forecast.evaluation.origins import Origins, fold_ends, mase_scales, scored_origins, truth_after, warn_of_left_out
 from forecast.evaluation.plan import check_baselines, check_plan
@@ -43,7 +45,7 @@ def backtest(
     folds: int = 5,
     step: int | None = None,
     refit: bool | int = False,
-    baselines: Sequence[str] = tuple(BASELINES),
+    baselines: Sequence[str] | None = None,
     split: Split | None = None,
     mase_season: int | None = None,
     name: str | None = None,
@@ -68,7 +70,8 @@ def backtest(
         Fit once, before the first fold (False), before each fold (True), or before every k-th one. Baselines that
         learn are fitted at the same folds.
     baselines : sequence of str
-        Names in `BASELINES`; each reads the history before a cutoff and nothing after it.
+        Names in `BASELINES`, or with a loss of events in `EVENT_BASELINES`, by default all of them; each reads the
+        history before a cutoff and nothing after it.
     split : {"calendar", "series_end"}
         One cutoff for all series, or each counted back from its own end; the latter by default where times are
         whole numbers.
@@ -96,7 +99,7 @@ def backtest(
     """
     name = _named(forecaster) if name is None else name
     every = check_plan(folds=folds, step=step, refit=refit, horizon=forecaster.horizon, mase_season=mase_season)
-    check_baselines(baselines, name=name)
+    baselines = check_baselines(baselines, name=name, of_events=clone(forecaster).event is not None)
     if shuffling is not None:
         shuffling.check()
     panel = forecaster.as_panel(frame, freq=forecaster.freq)
@@ -122,7 +125,7 @@ def evaluate(
     ends: np.ndarray,
     *,
     name: str,
-    baselines: Sequence[str],
+    baselines: Sequence[str] | None,
     mase_season: int | None = None,
     shuffling: Shuffling | None = None,
 ) -> Backtest:
@@ -144,7 +147,7 @@ def evaluate(
     DataError
         If no origin can be scored.
     """
-    check_baselines(baselines, name=name)
+    baselines = check_baselines(baselines, name=name, of_events=fitted.event is not None)
     origins = scored_origins(panel, ends, horizon=fitted.horizon_)
     warn_of_left_out(panel, ends, origins)
     known = panel.until(ends[0])
@@ -172,10 +175,17 @@ def _forecasts(
     levels = _levels(fitted)
     values = {name: fitted.predict_origins(panel, origins.series, origins.ends, levels=levels)}
     for baseline in baselines:
+        if fitted.event is not None:
+            method = EVENT_BASELINES[baseline](fitted.event, horizon=fitted.horizon_).fit(known)
+            chances = method.predict(panel, origins.series, origins.ends)[..., None]
+            values[baseline] = np.where(np.isnan(values[name]), np.nan, chances)
+            continue
         simple = _simple(baseline, fitted, panel, known, origins, levels=levels, like=values[name])
         if _is_scorable(baseline, simple, told(values[name]), panel.ids[origins.series]):
             values[baseline] = simple
-    shuffled = None if shuffling is None else errors_when_shuffled(fitted, panel, origins, shuffling)
+    shuffled = None
+    if shuffling is not None and fitted.event is None:  # a probability has no error beside a value
+        shuffled = errors_when_shuffled(fitted, panel, origins, shuffling)
     return _Forecasts(origins, values, shuffled)
 
 
@@ -243,8 +253,12 @@ def _scored(
     if not len(origin):
         raise DataError("no held-back window has an observed value in its context. Lengthen context_length.")
     truth = truth_after(panel, origins, horizon=fitted.horizon_)
+    if fitted.event is not None:
+        truth = occurred_after(fitted.event, truth, last_before(panel, origins.series, origins.ends))
     levels = _levels(fitted)
     frames = [_frame(panel, origins, truth, forecasts, levels, model) for model, forecasts in values.items()]
+    if fitted.event is not None:
+        return tabulated_events(pd.concat(frames, ignore_index=True), columns=panel.columns, event=fitted.event.words)
     scale = mase_scales(panel, origins.taken(origin), channel, season=mase_season or fitted.seasonality_)
     scored = tabulated(pd.concat(frames, ignore_index=True), columns=panel.columns, scale=scale, freq=panel.freq)
     shuffled = [part.shuffled for part in parts if part.shuffled is not None]

@@ -7,21 +7,49 @@ from numbers import Integral
 
 from forecast.errors import ConfigError, unknown_name
 from forecast.evaluation.baselines import BASELINES
+from forecast.evaluation.chances import EVENT_BASELINES
 
 
-def check_baselines(baselines: Sequence[str], *, name: str | None = None) -> None:
-    """Refuse a name that is not in `BASELINES`, is there twice, or is that of the forecaster too."""
+def check_baselines(
+    baselines: Sequence[str] | None, *, name: str | None = None, of_events: bool | None = None
+) -> tuple[str, ...]:
+    """Return the simple methods to compare with, where none are named all that there are.
+
+    Parameters
+    ----------
+    baselines : sequence of str, optional
+        Names in `BASELINES`, or in `EVENT_BASELINES`.
+    name : str, optional
+        Of the forecaster, which none of them may have.
+    of_events : bool, optional
+        Whether they forecast probabilities of an event; where it is not known yet they may be of either kind.
+
+    Raises
+    ------
+    ConfigError
+        If a name is none of them, is there twice, or is that of the forecaster too.
+    """
+    kinds = {True: tuple(EVENT_BASELINES), False: tuple(BASELINES), None: (*BASELINES, *EVENT_BASELINES)}
+    if baselines is None:
+        baselines = kinds[of_events]
     if isinstance(baselines, str):
         raise ConfigError(f"baselines is a list of names, got {baselines!r}. Write [{baselines}].")
     for baseline in baselines:
-        if baseline not in BASELINES:
-            raise ConfigError(unknown_name("baseline", baseline, BASELINES))
+        if baseline not in kinds[None]:
+            raise ConfigError(unknown_name("baseline", baseline, kinds[of_events]))
+        if baseline not in kinds[of_events]:
+            what = "probabilities of an event" if of_events else "values"
+            raise ConfigError(
+                f"baseline {baseline!r} does not forecast {what}, as the forecaster does. Choose of "
+                f"{', '.join(kinds[of_events])}."
+            )
         if list(baselines).count(baseline) > 1:
             raise ConfigError(f"baseline {baseline!r} is named twice. Name it once.")
     if name in baselines:
         raise ConfigError(
             f"the forecaster is named {name!r}, as a baseline is. Give another name, or leave that one out."
         )
+    return tuple(baselines)
 
 
 def check_plan(*, folds: int, step: int | None, refit: bool | int, horizon: int, mase_season: int | None) -> int:

@@ -49,6 +49,11 @@ class Backtest:
         `steps` were observed there, in time and over series; None where times are whole numbers, or all alike.
     importance : DataFrame or None
         How much the forecaster relies on each covariate, as `importance_table` tells; None where none was shuffled.
+    event : str
+        What a target does where an event occurs, of whose probability forecasts are; empty where they are values.
+        The tables then have other columns, see `tabulated_events`.
+    intervals : DataFrame or None
+        Of probabilities: `metric`, `value`, `low` and `high` (95 %) of the forecaster.
     """
 
     forecasts: pd.DataFrame
@@ -59,6 +64,8 @@ class Backtest:
     per_target: pd.DataFrame | None = None
     per_time: pd.DataFrame | None = None
     importance: pd.DataFrame | None = None
+    event: str = ""
+    intervals: pd.DataFrame | None = None
 
     def __repr__(self) -> str:
         folds, count = len(self.per_fold["fold"].unique()), int(self.scores["series"].max())
@@ -88,7 +95,7 @@ def tabulated(forecasts: pd.DataFrame, *, columns: Columns, scale: pd.Series, fr
     series = forecasts.groupby(names, sort=False, observed=True).ngroup().to_numpy()
     pairs = forecasts[names].iloc[np.unique(series, return_index=True)[1]].reset_index(drop=True)
     model, models = pd.factorize(forecasts["model"])
-    rows = _rows(forecasts, columns.time, model=model, pair=series)
+    rows = checked_rows(forecasts, columns.time, model=model, pair=series)
     errors = _errors(rows, _scale_of(pairs, scale)[rows["pair"]])
 
     cells = _cells(errors, ["model", "pair"])
@@ -116,8 +123,14 @@ def tabulated(forecasts: pd.DataFrame, *, columns: Columns, scale: pd.Series, fr
     )
 
 
-def _rows(forecasts: pd.DataFrame, time: str, *, model: np.ndarray, pair: np.ndarray) -> pd.DataFrame:
-    """Return truth and forecast of each row by model, pair, fold and step; the index is the place in `forecasts`."""
+def checked_rows(forecasts: pd.DataFrame, time: str, *, model: np.ndarray, pair: np.ndarray) -> pd.DataFrame:
+    """Return truth and forecast of each row by model, pair, fold and step; the index is the place in `forecasts`.
+
+    Raises
+    ------
+    ValueError
+        If the models were not scored on the same rows, or a forecast is absent.
+    """
     keys = {
         "model": model,
         "pair": pair,

@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 
 from forecast.data.columns import Columns
+from forecast.evaluation.event_verdict import event_verdict
 from forecast.evaluation.relative import best_rival, relative_errors
 from forecast.evaluation.tables import Backtest
 
-RANKED_BY = {"mase": "MASE", "mae": "MAE", "smape": "sMAPE"}  # the first that every model has
+RANKED_BY = {"mase": "MASE", "mae": "MAE", "smape": "sMAPE", "brier": "Brier score"}  # the first that every model has
 FAR = 0.1  # from the nominal coverage, from which on a sentence says so
 LEVEL = 0.02  # relative difference up to which two methods are called level
 HELPS = 2.0  # percent by which an error rises at least, where its covariate is said to help
@@ -18,6 +19,9 @@ NAMED = 3  # covariates in a sentence
 
 def conclusion(scored: Backtest, *, name: str, columns: Columns, is_calibrated: bool = False) -> str:
     """Return who won, and what a reader should know before believing it."""
+    if scored.event:
+        target = columns.targets[0] if len(columns.targets) == 1 else "a target"
+        return event_verdict(scored, name=name, target=target) + covariate_note(columns)
     notes = (
         interval_note(scored, name=name, is_calibrated=is_calibrated),
         covariate_note(columns),
@@ -36,8 +40,8 @@ def verdict(scored: Backtest, *, name: str) -> str:
     name : str
         Of the forecaster.
     """
-    metric = next((metric for metric in RANKED_BY if scored.scores[metric].notna().all()), None)
-    if metric is None:
+    metric = ranked_by(scored)
+    if scored.scores[metric].isna().any():
         return f"Nothing is known of the worth of {name}: no value of the scored windows was observed."
     label = RANKED_BY[metric]
     errors = scored.scores.set_index("model")[metric]
@@ -58,6 +62,12 @@ def verdict(scored: Backtest, *, name: str) -> str:
         f"{rival} wins: {label} {shown(theirs)}; {name} ({shown(ours)}) is {_percent(ours, theirs)} above "
         f"it; {share}. On these windows {rival} is the safer choice."
     )
+
+
+def ranked_by(scored: Backtest) -> str:
+    """Return the metric that models are compared by: the first that every model has, else the last of those there."""
+    held = [metric for metric in RANKED_BY if metric in scored.scores]
+    return next((metric for metric in held if scored.scores[metric].notna().all()), held[-1])
 
 
 def interval_note(scored: Backtest, *, name: str, is_calibrated: bool = False) -> str:

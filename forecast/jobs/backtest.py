@@ -22,6 +22,7 @@ from forecast.jobs.console import about, new_console, print_files, print_folds, 
 from forecast.jobs.learner import Learner, new_learner
 from forecast.jobs.reasons import draw_reasons, shuffling_of
 from forecast.jobs.record import draw, draw_errors, logged, write_card, write_forecast, write_report, write_scores
+from forecast.jobs.scores import averaged
 from forecast.jobs.settings import load_table, plain
 from forecast.run_folder import output_folder
 
@@ -67,7 +68,7 @@ def _backtest(settings: dict[str, Any], folder: Path) -> None:
     )
     title = f"{learner.name} on {settings['data']['name']}, {_folds(plan)} of horizon {learner.horizon}"
     write_report(folder, scored, panel, card, title=title, sentence=sentence)
-    title = f"{_folds(plan)} of {learner.horizon} steps, mean over series"
+    title = f"{_folds(plan)} of {learner.horizon} steps, {averaged(scored)}"
     print_scores(console, scored, panel, title=title, name=learner.name)
     print_folds(console, scored, name=learner.name)
     console.print()
@@ -80,10 +81,15 @@ def _backtest(settings: dict[str, Any], folder: Path) -> None:
 def _draw(folder: Path, panel: Panel, scored: Backtest, learner: Learner, *, context: int | None) -> None:
     from forecast.report import figures
 
-    folds_figure = partial(
-        figures.folds_figure, history_frame(panel), scored.forecasts, columns=panel.columns, model=learner.name,
-        context=context or 4 * learner.horizon,
-    )  # fmt: skip
+    about: dict[str, Any] = {
+        "columns": panel.columns, "model": learner.name, "context": context or 4 * learner.horizon,
+    }  # fmt: skip
+    history, forecasts = history_frame(panel), scored.forecasts
+    if scored.event:
+        draw(folder, "folds", figures.event_figure(history, forecasts, None, event=scored.event, **about))
+        draw_errors(folder, scored, panel, folds=True)
+        return
+    folds_figure = partial(figures.folds_figure, history, forecasts, **about)
     draw(folder, "folds", folds_figure())
     draw_errors(folder, scored, panel, folds=True)
     draw_reasons(folder, scored, panel, name=learner.name, series=folds_figure)

@@ -19,7 +19,7 @@ from forecast.data.panel import Panel
 from forecast.evaluation.tables import Backtest
 from forecast.evaluation.verdict import shown
 from forecast.frames import SCENARIO, TARGET, level_name
-from forecast.jobs.scores import LABELS, by_fold, by_target, labelled
+from forecast.jobs.scores import LABELS, by_fold, by_target, interval_table, labelled
 
 log = logging.getLogger("forecast")
 HEAD = 12  # rows of a forecast that are printed
@@ -37,6 +37,7 @@ FILES = {  # of a run, with what a person finds in them
     "figures/forecast.png": "the plot to open",
     "figures/folds.png": "the plot to open",
     "figures/error_by_fold.png": "the error of each fold",
+    "figures/calibration.png": "probabilities beside shares of events",
     "figures/attention.png": "what each step ahead looks at",
     "figures/gradients.png": "the gradient of the loss by steps back",
     "figures/memory.png": "the steps back that move the forecast",
@@ -81,9 +82,13 @@ def about(panel: Panel, *, title: str, what: str, horizon: int) -> str:
 def print_scores(console: Console, scored: Backtest, panel: Panel, *, title: str, name: str) -> None:
     """Print the scores beside those of the simple methods, and those of each target where there are several."""
     print_table(console, labelled(scored.scores), title=title, bold=name)
-    constant = int(scored.scores["constant"].max())
+    constant = int(scored.scores["constant"].max()) if "constant" in scored.scores else 0
     if constant:
         console.print(f"{constant} series are constant in training and have no MASE.")
+    intervals = interval_table(scored)
+    if intervals is not None:
+        console.print()
+        print_table(console, intervals, title=f"{name}, with 95 % intervals", bold=name)
     for target, table in by_target(scored, panel.columns).items():
         console.print()
         print_table(console, labelled(table), title=target, bold=name)

@@ -192,6 +192,11 @@ def _distinct(group: str, settings: list[Setting | None]) -> str:
     return ", ".join(dict.fromkeys(name_of(group, setting or USUAL[group]) for setting in settings))
 
 
+def told_event(predictor: Predictor) -> str:
+    """Return what a target does where the event of a forecaster occurs, in words; nothing of a forecaster of values."""
+    return "" if predictor.event is None else predictor.event.words
+
+
 def told_history(fitted: Predictor) -> pd.DataFrame:
     """Return the steps of a training, and of an ensemble the names of members, and of losses where they differ."""
     from forecast.members import label

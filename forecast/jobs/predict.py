@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 from omegaconf import DictConfig
@@ -13,15 +13,13 @@ from forecast.data.laying import laid
 from forecast.data.panel import Panel
 from forecast.data.sources import read_table
 from forecast.errors import ConfigError
-from forecast.frames import SCENARIO, history_frame
+from forecast.frames import SCENARIO
 from forecast.jobs.console import new_console, print_files, print_forecast, tell
-from forecast.jobs.record import draw, logged, write_forecast
+from forecast.jobs.learner import told_event
+from forecast.jobs.record import draw_forecast, logged, write_forecast
 from forecast.jobs.settings import plain
 from forecast.jobs.warm_start import load_run
 from forecast.run_folder import output_folder
-
-if TYPE_CHECKING:
-    from forecast.predictor import Predictor
 
 
 def predict(config: DictConfig) -> None:
@@ -48,25 +46,16 @@ def _predict(settings: dict[str, Any], folder: Path) -> None:
     paths = predictor.sample(given, future=future, paths=settings["paths"]) if settings["paths"] else None
     if paths is not None:
         write_forecast(folder, "paths", paths)
-    _draw(folder, panel, predicted, paths, predictor)
+    title = f"{', '.join(panel.columns.targets)}: {predictor.horizon_} steps ahead"
+    draw_forecast(
+        folder, panel, None, predicted, event=told_event(predictor), model="forecast",
+        context=predictor.context_length_, title=title, paths=paths,
+    )  # fmt: skip
     console = new_console()
     scenarios = f" under {predicted[SCENARIO].nunique()} scenarios" if SCENARIO in predicted else ""
     tell(console, f"{len(panel.ids)} series forecast {predictor.horizon_} steps ahead{scenarios}:")
     print_forecast(console, predicted)
     print_files(console, folder)
-
-
-def _draw(
-    folder: Path, panel: Panel, predicted: pd.DataFrame, paths: pd.DataFrame | None, predictor: Predictor
-) -> None:
-    from forecast.report import figures  # matplotlib loads for what is drawn, not for what is refused
-
-    figure = figures.forecast_figure(
-        history_frame(panel), None, predicted, columns=panel.columns, model="forecast",
-        title=f"{', '.join(panel.columns.targets)}: {predictor.horizon_} steps ahead",
-        context=predictor.context_length_, paths=paths,
-    )  # fmt: skip
-    draw(folder, "forecast", figure)
 
 
 def _read(path: str, data: dict[str, Any], columns: Columns) -> pd.DataFrame:

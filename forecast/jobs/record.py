@@ -8,6 +8,7 @@ import logging
 import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,16 @@ from forecast.data.columns import Columns
 from forecast.data.panel import Panel
 from forecast.evaluation.tables import Backtest
 from forecast.files import write_whole
+from forecast.frames import history_frame
 from forecast.jobs.console import shown_path
-from forecast.jobs.scores import by_fold, by_series, by_target, labelled, one_cutoff_a_fold, ranked_by
+from forecast.jobs.scores import by_fold, by_series, by_target, interval_table, labelled, one_cutoff_a_fold, ranked_by
 
 log = logging.getLogger("forecast")
 CARD, HISTORY = "card.json", "training.csv"
 CAPTIONS = {  # of the figures, in the order of the report
     "forecast.png": "Forecasts",
     "folds.png": "Forecasts, fold by fold",
+    "calibration.png": "Probabilities beside shares of events",
     "worst.png": "The series that it fails on most",
     "error_by_series.png": "Error by series",
     "error_by_fold.png": "Error by fold",
@@ -76,6 +79,7 @@ def write_scores(folder: Path, scored: Backtest) -> None:
         "metrics_by_time": scored.per_time,
         "metrics_by_series": scored.per_series,
         "metrics_by_target": scored.per_target,
+        "metrics_intervals": scored.intervals,
         "importance": scored.importance,
     }
     for name, table in tables.items():
@@ -83,13 +87,36 @@ def write_scores(folder: Path, scored: Backtest) -> None:
             write_whole(folder / f"{name}.csv", table.to_csv(index=False))
 
 
-def draw_errors(folder: Path, scored: Backtest, panel: Panel, *, folds: bool) -> None:
-    """Draw the error by step of the horizon, and by fold."""
+def draw_forecast(
+    folder: Path,
+    panel: Panel,
+    scored: pd.DataFrame | None,
+    future: pd.DataFrame | None,
+    *,
+    event: str,
+    model: str,
+    context: int,
+    title: str = "",
+    paths: pd.DataFrame | None = None,
+) -> None:
+    """Draw forecasts of a panel: values under a title, or probabilities of an event, in words what a target does."""
     from forecast.report import figures  # matplotlib loads for what is drawn, not for what is refused
 
-    metric = "mae" if scored.scores["mae"].notna().all() else ranked_by(scored)
+    chosen = partial(figures.event_figure, event=event) if event else figures.forecast_figure
+    about: dict[str, Any] = {"columns": panel.columns, "model": model, "context": context}
+    about |= {} if event else {"title": title, "paths": paths}  # the title of an event says what it is
+    draw(folder, "forecast", chosen(history_frame(panel), scored, future, **about))
+
+
+def draw_errors(folder: Path, scored: Backtest, panel: Panel, *, folds: bool) -> None:
+    """Draw the error by step of the horizon, and by fold, and of probabilities how they agree with shares of events."""
+    from forecast.report import figures  # matplotlib loads for what is drawn, not for what is refused
+
+    metric = "mae" if "mae" in scored.scores and scored.scores["mae"].notna().all() else ranked_by(scored)
     if scored.per_step[metric].isna().all():
         return  # nothing was observed
+    if scored.event:
+        draw(folder, "calibration", figures.calibration_figure(scored.forecasts, event=scored.event))
     unit = panel.columns.units[0] if metric == "mae" else ""
     draw(folder, "error_by_step", figures.error_figure(scored.per_step, metric=metric, unit=unit))
     if folds:
@@ -115,6 +142,9 @@ def write_report(
     tables = {}
     if scored is not None:
         tables["On held-back data"] = labelled(scored.scores)
+        intervals = interval_table(scored)
+        if intervals is not None:
+            tables["What may be chance"] = intervals
         tables |= {caption: labelled(table) for caption, table in by_target(scored, panel.columns).items()}
         if scored.per_fold["fold"].nunique() > 1:
             caption, table = by_fold(scored)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pandas as pd
 
 from forecast.data.columns import Columns
+from forecast.evaluation.events import EVENT_METRICS
 from forecast.evaluation.tables import Backtest
-from forecast.evaluation.verdict import RANKED_BY
+from forecast.evaluation.verdict import RANKED_BY, ranked_by
 from forecast.frames import TARGET
 
 SHOWN = 50  # series in a report's table
@@ -24,17 +25,38 @@ LABELS = {
     "msis_95": "95% MSIS",
     "coverage_95": "95% covers",
     "width_95": "95% width",
+    "events": "events",
+    "steps": "steps",
+    "log_loss": "log loss",
+    "brier": "Brier",
+    "auc": "AUC",
+    "accuracy": "right",
+    "calibration": "off by",
+}
+INTERVALS = {
+    "accuracy": "share of steps on the right side of a half",
+    "auc": "AUC",
+    "skill": "Brier skill beside the best simple method",
 }
 
 
 def labelled(scores: pd.DataFrame) -> pd.DataFrame:
     """Return scores under their labels; a metric without a number has no column."""
-    return scores[[name for name in LABELS if scores[name].notna().any()]].rename(columns=LABELS)
+    told = scores[[name for name in LABELS if name in scores and scores[name].notna().any()]]
+    return told.round(dict.fromkeys(EVENT_METRICS, 4)).rename(columns=LABELS)
 
 
-def ranked_by(scored: Backtest) -> str:
-    """Return the metric that models are compared by: the first that every model has."""
-    return next((metric for metric in RANKED_BY if scored.scores[metric].notna().all()), "smape")
+def averaged(scored: Backtest) -> str:
+    """Return over what scores are means, in words."""
+    return f"probability that a target {scored.event}, over all steps" if scored.event else "mean over series"
+
+
+def interval_table(scored: Backtest) -> pd.DataFrame | None:
+    """Return what is known of chance in the scores of a forecaster of events; None of values, or where nothing is."""
+    if scored.intervals is None or scored.intervals["low"].isna().all():
+        return None
+    table = scored.intervals.assign(metric=scored.intervals["metric"].map(INTERVALS))
+    return table.round(4).rename(columns={"metric": "score", "low": "95 % from", "high": "to"})
 
 
 def by_target(scored: Backtest, columns: Columns) -> dict[str, pd.DataFrame]:

@@ -10,6 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from forecast.config import build, shipped_folder
+from forecast.data.codes import make_codes
 from forecast.data.columns import Columns
 from forecast.data.generator import make_sales
 from forecast.data.sources import read_table
@@ -60,6 +61,8 @@ def _table(data: dict[str, Any]) -> pd.DataFrame:
         return read_table(shipped_folder() / data["ships"])
     if data["made"] is not None:
         return make_sales(**data["made"])
+    if data["made_codes"] is not None:
+        return make_codes(**data["made_codes"])
     raise ConfigError("no data: give data.path=FILE, or data=NAME (forecast train --help lists the names).")
 
 

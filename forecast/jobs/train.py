@@ -27,19 +27,21 @@ from forecast.evaluation.verdict import conclusion
 from forecast.files import write_whole
 from forecast.frames import history_frame
 from forecast.jobs.console import about, new_console, print_files, print_scores, shown_path, shown_progress, tell
-from forecast.jobs.learner import Learner, bare, learned, new_learner, so_far, steps_of, told_history
+from forecast.jobs.learner import Learner, bare, learned, new_learner, so_far, steps_of, told_event, told_history
 from forecast.jobs.reasons import draw_reasons, shuffling_of
 from forecast.jobs.record import (
     CARD,
     HISTORY,
     draw,
     draw_errors,
+    draw_forecast,
     logged,
     write_card,
     write_forecast,
     write_report,
     write_scores,
 )
+from forecast.jobs.scores import averaged
 from forecast.jobs.settings import load_table, logger_of, plain
 from forecast.jobs.warm_start import origin_of, warm_learner
 from forecast.run_folder import output_folder
@@ -91,7 +93,7 @@ def _train(settings: dict[str, Any], folder: Path) -> None:
         sentence = conclusion(
             scored, name=learner.name, columns=panel.columns, is_calibrated=bool(settings["calibration"]["windows"])
         )
-        title = f"held-back data: {test['windows']} windows of {learner.horizon} steps, mean over series"
+        title = f"held-back data: {test['windows']} windows of {learner.horizon} steps, {averaged(scored)}"
         print_scores(console, scored, panel, title=title, name=learner.name)
     if future is not None:
         write_forecast(folder, "forecast", future)
@@ -138,6 +140,7 @@ def _scored(
 
     test = settings["test"]
     learner.refuse_seen(panel, ends[0])
+    check_baselines(test["baselines"], name=learner.name, of_events=learner.make().event is not None)
     learner.fit(panel.until(ends[0]), fits, folder=folder / "checkpoints" / "test", logger=logger)
     log.info("fitted on what lies before the held-back windows: %s", steps_of(fits[0]))
     return evaluate(
@@ -200,16 +203,18 @@ def _draw(
 ) -> None:
     from forecast.report import figures
 
-    series_figure = partial(
-        figures.forecast_figure, history_frame(panel), None if scored is None else scored.forecasts,
-        columns=panel.columns, model=name, context=fitted.context_length_,
-    )  # fmt: skip
+    forecasts = None if scored is None else scored.forecasts
+    about: dict[str, Any] = {"model": name, "context": fitted.context_length_}
     if scored is not None or future is not None:
-        draw(folder, "forecast", series_figure(future, paths=paths))
+        draw_forecast(folder, panel, forecasts, future, event=told_event(fitted), paths=paths, **about)
     draw(folder, "training", figures.training_figure(history))
     weights = _attention(fitted, panel, ends)
     if weights is not None:
         draw(folder, "attention", figures.attention_figure(weights, columns=panel.columns))
     if scored is not None:
         draw_errors(folder, scored, panel, folds=False)
-        draw_reasons(folder, scored, panel, name=name, series=partial(series_figure, None))
+    if scored is not None and not scored.event:
+        drawn = partial(
+            figures.forecast_figure, history_frame(panel), forecasts, None, columns=panel.columns, **about
+        )  # fmt: skip
+        draw_reasons(folder, scored, panel, name=name, series=drawn)

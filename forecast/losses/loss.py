@@ -29,6 +29,7 @@ class Loss(nn.Module, ABC):
     is_distribution = False  # True: each step has a whole distribution, tails included, from which to draw
     is_whole = False  # True: what is drawn are whole numbers in the unit of the series
     from_zero = False  # True: values are multiples of the scale, and zero stays zero
+    is_event = False  # True: the point is the probability of an event, see `EventLoss`
 
     def prepare(self, sizes: Sizes) -> None:
         """Make room for what `calibrate` learns."""

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from forecast.batch import Inputs, Outcome, Sizes
+from forecast.batch import Inputs, Outcome, Sizes, held
 from forecast.errors import ConfigError
 from forecast.networks.encoder import Cell, Encoder, LayerState
-from forecast.networks.features import held, padding, refuse_far_lags
+from forecast.networks.features import padding, refuse_far_lags
 from forecast.networks.initialisation import initialise
 from forecast.networks.network import Feedback, Network, Shared, branched
 

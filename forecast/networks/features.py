@@ -113,11 +113,5 @@ def padding(observed: Tensor) -> Tensor:
     return (observed.amax(dim=-1).cumsum(dim=1) == 0).to(observed.dtype)
 
 
-def held(target: Tensor, observed: Tensor) -> Tensor:
-    """Return at each step the last value observed up to it, 0 before there is any: (B, T, C) of (B, T, C)."""
-    steps = torch.arange(target.shape[1], device=target.device)[:, None]
-    return target.gather(1, (steps * (observed > 0)).cummax(dim=1).values)
-
-
 def _total(tables: nn.ModuleList) -> int:
     return sum(table.embedding_dim for table in tables)  # type: ignore[misc]

@@ -83,6 +83,12 @@ class Network(nn.Module, ABC):
         ConfigError
             Says why, and which would.
         """
+        if self.reads_teacher and getattr(loss, "is_event", False):
+            raise ConfigError(
+                "this network reads its own forecast of a step for the next, and the probability that "
+                f"{type(loss).__name__} gives is no value to go on from. Choose a network that forecasts all steps at "
+                "once, such as model=gru, or another loss."
+            )
 
 
 def _around(feedback: Feedback, linear: Tensor) -> Feedback:

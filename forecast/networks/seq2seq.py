@@ -8,12 +8,12 @@ from typing import Any, Literal, Unpack
 import torch
 from torch import Tensor, nn
 
-from forecast.batch import Inputs, Outcome, Sizes
+from forecast.batch import Inputs, Outcome, Sizes, held
 from forecast.errors import ConfigError
 from forecast.networks.attention import Attention, Score
 from forecast.networks.decoder import Decoder
 from forecast.networks.encoder import Cell, Encoder, State
-from forecast.networks.features import held, padding
+from forecast.networks.features import padding
 from forecast.networks.initialisation import initialise
 from forecast.networks.network import Feedback, Network, Shared
 

@@ -10,7 +10,9 @@ from matplotlib.figure import Figure
 from forecast.files import write_whole
 from forecast.report import style
 from forecast.report.attention import attention_figure
+from forecast.report.calibration import calibration_figure
 from forecast.report.diagnosis import gate_figure, gradient_figure, memory_figure, norm_figure
+from forecast.report.events import event_figure
 from forecast.report.folds import folds_figure
 from forecast.report.forecasts import forecast_figure
 from forecast.report.importance import importance_figure
@@ -24,7 +26,9 @@ __all__ = [
     "FEWEST_SERIES",
     "PANELS",
     "attention_figure",
+    "calibration_figure",
     "error_figure",
+    "event_figure",
     "fold_error_figure",
     "folds_figure",
     "forecast_figure",

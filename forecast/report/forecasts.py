@@ -99,8 +99,8 @@ def _draw_panel(
     bold = scored.loc[scored["model"] == model] if len(scored) else scored
     # Scenarios are looked at ahead of all: less of what was before leaves room to tell them apart.
     horizons = 2 if scenarios and not len(bold) else 4
-    observed = _tail(panel.observed, bold, future, horizons=horizons, context=context)
-    cutoffs = _cutoffs(bold, since=observed.index.min()) if len(bold) else []
+    observed = tail(panel.observed, bold, future, horizons=horizons, context=context)
+    cutoffs = cutoffs_apart(bold, since=observed.index.min()) if len(bold) else []
     draw_observed(axis, observed, since=min(cutoffs, default=np.inf))
     others = {name: colour for name, colour in palette.items() if name != model}
     for cutoff in cutoffs:
@@ -123,8 +123,8 @@ def _draw_panel(
     axis.set_xlim(right=end)
 
 
-def _tail(observed: pd.Series, bold: pd.DataFrame, future: pd.DataFrame, *, horizons: int, context: int) -> pd.Series:
-    """What a panel shows: some horizons up to the end of the last forecast, and the context before."""
+def tail(observed: pd.Series, bold: pd.DataFrame, future: pd.DataFrame, *, horizons: int, context: int) -> pd.Series:
+    """Return what a panel shows: some horizons up to the end of the last forecast, and the context before."""
     horizon = max([future.index.nunique(), *(bold.groupby("cutoff").size() if len(bold) else [])])
     end = max([*bold.index[-1:], *future.index[-1:]], default=np.inf)
     # A long context would squeeze a short horizon until nobody could read it.
@@ -132,8 +132,8 @@ def _tail(observed: pd.Series, bold: pd.DataFrame, future: pd.DataFrame, *, hori
     return observed.loc[:end].iloc[-shown:]
 
 
-def _cutoffs(rows: pd.DataFrame, *, since: float) -> list[float]:
-    """Cutoffs whose forecasts do not overlap, from the newest back to the start of what is shown."""
+def cutoffs_apart(rows: pd.DataFrame, *, since: float) -> list[float]:
+    """Return the cutoffs whose forecasts do not overlap, from the newest back to the start of what is shown."""
     kept: list[float] = []
     ends = rows.index.to_series().groupby(rows["cutoff"].to_numpy()).max().sort_index(ascending=False)
     for cutoff, end in zip(ends.index.to_numpy(dtype=float), ends, strict=True):

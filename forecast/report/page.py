@@ -16,7 +16,9 @@ from jinja2 import Environment, StrictUndefined
 from forecast.files import write_whole
 
 # Metrics whose smallest value is set in bold, each down its column; with several targets, for each of them.
-LOWER_IS_BETTER = frozenset({"mae", "mse", "rmse", "smape", "mase", "rmsse", "msis", "wql", "crps", "owa"})
+LOWER_IS_BETTER = frozenset(
+    {"mae", "mse", "rmse", "smape", "mase", "rmsse", "msis", "wql", "crps", "owa", "log loss", "brier"}
+)
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 

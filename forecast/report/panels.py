@@ -44,9 +44,9 @@ class Panel:
 
 
 def panels_of(
-    series: Sequence[Any] | None, frames: Mapping[str, pd.DataFrame | None], *, columns: Columns
+    series: Sequence[Any] | None, frames: Mapping[str, pd.DataFrame | None], *, columns: Columns, event: bool = False
 ) -> tuple[list[Panel], str]:
-    """Take up to four pairs out of the frames `scored`, `future` and `history`.
+    """Take up to four pairs out of the frames `scored`, `future` and `history`; the truth of an event is no value.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def panels_of(
     drawn = chosen[:PANELS]
     kind = "series" if isinstance(columns.target, str) else "pairs of series and target"
     note = f"{len(drawn)} of {len(chosen)} {kind}" if len(chosen) > len(drawn) else ""
-    return [_panel(pair, frames, columns=columns, alone=len(ids) == 1) for pair in drawn], note
+    return [_panel(pair, frames, columns=columns, alone=len(ids) == 1, event=event) for pair in drawn], note
 
 
 def check_forecasts(scored: pd.DataFrame | None, future: pd.DataFrame | None, *, columns: Columns, model: str) -> None:
@@ -98,11 +98,14 @@ def _pairs(frames: Mapping[str, pd.DataFrame | None], columns: Columns) -> list[
     return [Pair(name, target) for name in ids for target in columns.targets if (name, target) in held]
 
 
-def _panel(pair: Pair, frames: Mapping[str, pd.DataFrame | None], *, columns: Columns, alone: bool) -> Panel:
+def _panel(
+    pair: Pair, frames: Mapping[str, pd.DataFrame | None], *, columns: Columns, alone: bool, event: bool
+) -> Panel:
     rows = {key: _rows(frame, pair, columns, wide=key == "history") for key, frame in frames.items()}
     observed, scored = rows["history"][pair.target].astype(float), rows.get("scored", pd.DataFrame())
     if len(scored):
         scored["cutoff"] = _positions(scored["cutoff"])
+    if len(scored) and not event:
         truth = scored["y"].astype(float)
         observed = observed.combine_first(truth[~truth.index.duplicated()])
     return Panel(

@@ -25,6 +25,7 @@ NAMES = {
     "msis": "mean scaled interval score",
     "coverage": "share of values inside the interval",
     "width": "mean width of the interval",
+    "brier": "Brier score",
 }
 
 _NAME = 30  # letters

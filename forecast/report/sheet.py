@@ -23,10 +23,11 @@ _HEADING = 76  # letters
 _LABEL = 17  # letters on each of two lines
 
 
-def stacked(panels: Sequence[Panel]) -> tuple[Figure, list[Axes]]:
-    """Return a figure with an empty axes for each panel, under its title."""
-    figure = style.blank(height=1.3 + 1.8 * len(panels) + (0.7 if len(panels) == 1 else 0))
-    axes = list(figure.subplots(len(panels), 1, squeeze=False)[:, 0])
+def stacked(panels: Sequence[Panel], *, heights: Sequence[float] | None = None) -> tuple[Figure, list[Axes]]:
+    """Return a figure with an empty axes for each panel, under its title; heights are 1 where none are given."""
+    shares = [1.0] * len(panels) if heights is None else heights
+    figure = style.blank(height=1.3 + 1.8 * sum(shares) + (0.7 if len(panels) == 1 else 0))
+    axes = list(figure.subplots(len(panels), 1, squeeze=False, height_ratios=shares)[:, 0])
     for axis, panel in zip(axes, panels, strict=True):
         style.tidy(axis)
         axis.set_title(panel.title)
@@ -50,7 +51,7 @@ def finish(
     note = "; ".join(note for note in notes if note)
     held = entries(axes, first=_FIRST)
     fit_legend(figure, figure, held, loc="outside lower center", title=f"drawn: {note}" if note else None)
-    if isinstance(columns.target, str):
+    if isinstance(columns.target, str) and len({panel.label for panel in panels}) == 1:
         _label_half_way_up(figure, panels[0].label)
     else:
         for axis, panel in zip(axes, panels, strict=True):

@@ -20,6 +20,8 @@ BASELINES = {
     "drift": "#CC79A7",
     "naive2": "#56B4E9",
     "ridge": "#D55E00",
+    "base_rate": "#E69F00",
+    "persistence": "#009E73",
 }
 _OTHERS = ("#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255")
 TINTS = (MODEL, "#56B4E9")  # of neighbours that overlap, by turns
