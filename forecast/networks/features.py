@@ -119,5 +119,11 @@ def held(target: Tensor, observed: Tensor) -> Tensor:
     return target.gather(1, (steps * (observed > 0)).cummax(dim=1).values)
 
 
+def latest(target: Tensor, observed: Tensor) -> Tensor:
+    """Return the last value observed of each window, 0 where there is none: (B, C) of (B, T, C)."""
+    steps = torch.arange(1, target.shape[1] + 1, device=target.device)[:, None]
+    return target.gather(1, (steps * (observed > 0)).argmax(dim=1, keepdim=True))[:, 0]
+
+
 def _total(tables: nn.ModuleList) -> int:
     return sum(table.embedding_dim for table in tables)  # type: ignore[misc]
