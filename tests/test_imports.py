@@ -19,7 +19,7 @@ FLOORS = (
     ("forecast.sweeps", "forecast.resume", "forecast.messages"),
     ("forecast.jobs",),
     ("forecast.report",),
-    ("forecast.evaluation",),
+    ("forecast.evaluation", "forecast.export"),
     ("forecast.ensemble",),
     ("forecast.members", "forecast.combination"),
     ("forecast.forecaster",),

@@ -26,7 +26,7 @@ class Course(NamedTuple):
 
     def branched(self, rows: int) -> Course:
         """Return each of N rows as often as paths begin there."""
-        if len(self.recent) == rows:
+        if self.recent.shape[0] == rows:
             return self
         return Course([_each(layer, rows) for layer in self.state], branched(self.recent, rows))
 
@@ -116,11 +116,11 @@ class DeepAR(Network):
         raws, ahead = [raw], self.ahead(inputs)
         for step in ahead.unbind(dim=1):
             value = fed(raws[-1])
-            rows = len(value)
+            rows = value.shape[0]
             raw, course = self.onward(value, course.branched(rows), branched(step, rows))
             raws.append(raw)
         fed(raws[-1])  # the last value ends the path; nothing follows that reads it
-        return torch.stack([branched(raw, len(raws[-1])) for raw in raws], dim=1)
+        return torch.stack([branched(raw, raws[-1].shape[0]) for raw in raws], dim=1)
 
     def begin(self, inputs: Inputs) -> tuple[Tensor, Course]:
         """Read the context: raw outputs of the first step ahead (B, C, K), and where the course of a path begins."""

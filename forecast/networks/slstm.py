@@ -82,7 +82,7 @@ class Memory(nn.Module):
     def begin(self, encoded: Tensor) -> Held:
         """Return what is held before any step."""
         heads, size, _ = self.given.shape
-        zero = encoded.new_zeros(heads, len(encoded), size)
+        zero = encoded.new_zeros(heads, encoded.shape[0], size)
         lowest = torch.finfo(zero.dtype).min / 4  # below any gate, above a shut one
         return zero, zero, zero, torch.full_like(zero, lowest)
 
