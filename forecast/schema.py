@@ -170,7 +170,17 @@ class PredictJob:
     accelerator: Any = MISSING
 
 
-JOBS = {"train": TrainJob, "predict": PredictJob, "backtest": BacktestJob}
+@dataclass
+class ExportJob:
+    """Settings of ``forecast export``."""
+
+    run: str = MISSING
+    format: str = "onnx"
+    levels: list[float] | None = None
+    accelerator: Any = MISSING
+
+
+JOBS = {"train": TrainJob, "predict": PredictJob, "backtest": BacktestJob, "export": ExportJob}
 
 
 def register() -> None:

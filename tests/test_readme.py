@@ -21,14 +21,14 @@ from forecast.errors import ConfigError
 ROOT = Path(__file__).parents[1]
 PAGES = {
     name: (ROOT / name).read_text(encoding="utf-8") if (ROOT / name).is_file() else ""
-    for name in ("README.md", "docs/guide.md", "docs/networks.md")
+    for name in ("README.md", "docs/guide.md", "docs/networks.md", "docs/serving.md")
 }
 README, NETWORKS = PAGES["README.md"], PAGES["docs/networks.md"]
 COMMANDS = [
     line.strip()
     for page in PAGES.values()
     for line in page.splitlines()
-    if re.match(r"( {4}|\$ |)forecast (train|predict|backtest) ", line)
+    if re.match(r"( {4}|\$ |)forecast (train|predict|backtest|export) ", line)
 ]
 
 pytestmark = pytest.mark.skipif(not README, reason="there is no README beside the package")
@@ -52,7 +52,7 @@ def test_there_are_commands_and_code() -> None:
     assert len(COMMANDS) >= 20 and _python(README) and _python(NETWORKS)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/networks.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/networks.md", "docs/serving.md"])
 def test_the_python_code_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All blocks in order, in one namespace, with three steps of training each."""
     shutil.copytree(shipped_folder(), tmp_path / "data")

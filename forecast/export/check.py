@@ -122,7 +122,7 @@ def refuse_apart(difference: float) -> None:
 def _finished(values: np.ndarray, inputs: Inputs, network: TrainedNetwork) -> np.ndarray:
     """Return forecasts (B, H, C, 1 + Q) raised to the minima, NaN for a target of which nothing was observed."""
     raised = raised_to_minima(values, network.panel_.columns)
-    seen = inputs.observed.numpy().any(axis=1)
+    seen = (inputs.observed.amax(dim=1) > 0).numpy()
     return np.where(seen[:, None, :, None], raised, np.nan)
 
 

@@ -80,7 +80,7 @@ class Door(nn.Module):
     def given(self, inputs: Inputs, names: Sequence[str]) -> dict[str, np.ndarray]:
         """Return what a graph with inputs of these names is given for windows."""
         past, seen = inputs.past.double().chunk(2, dim=-1)
-        known, calendar = inputs.known.tensor_split([self.known.shape[1]], dim=-1)
+        known, calendar = inputs.known.tensor_split([self._width("known")], dim=-1)
         codes, calendar_codes = inputs.known_codes.tensor_split([self._width("known_codes")], dim=-1)
         every = {
             "target": inputs.target.double().masked_fill(inputs.observed == 0, torch.nan),

@@ -1,10 +1,10 @@
 """Write a fitted forecaster as a folder of graphs and a manifest.
 
-    manifest.json       what a server has to know; sha256 of the graphs
-    forecast.onnx       context in, point and quantiles out; or for a network that draws paths
-    start.onnx          context in, state out
-    step.onnx           state and random numbers in, a draw and the next state out
-    members/0/ ...      of an ensemble, a folder of this kind for each member
+manifest.json       what a server has to know; sha256 of the graphs
+forecast.onnx       context in, point and quantiles out; or for a network that draws paths
+start.onnx          context in, state out
+step.onnx           state and random numbers in, a draw and the next state out
+members/0/ ...      of an ensemble, a folder of this kind for each member
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ from forecast.trained import TrainedNetwork
 
 GRAPHS = "|".join(rf"{name}\{end}" for name in ("forecast", "start", "step") for end, _ in WRITERS.values())
 OWN = rf"(members/\d+/)?({re.escape(MANIFEST)}|{GRAPHS})"
-BEYOND, MOST_COUNTS = 8, 2**16  # counts are told apart up to so many times the largest of the last contexts, and at most
+BEYOND = 8  # counts are told apart up to so many times the largest of the last contexts
+MOST_COUNTS = 2**16  # and no further
 
 
 @dataclass(frozen=True)

@@ -78,6 +78,7 @@ def onnx_bytes(program: Any, graph: Exportable) -> bytes:
             raise ConfigError(
                 f"this network or loss has no form in ONNX ({_first_line(error)}). Give format=torch_export."
             ) from error
+    assert made is not None  # as no file is named
     model = made.model_proto
     for value in (*model.graph.input, *model.graph.output):  # torch numbers the sizes that it does not know
         value.type.tensor_type.shape.dim[0].dim_param = BATCH

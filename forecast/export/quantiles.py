@@ -17,8 +17,20 @@ from torch import Tensor, nn
 from torch._higher_order_ops.scan import scan
 
 from forecast.errors import ConfigError
-from forecast.losses import Counts, Gaussian, LogNormal, Loss, Mixture, NegativeBinomial, PointLoss, Poisson, Quantile
-from forecast.losses import StudentT, Tweedie, ZeroInflated
+from forecast.losses import (
+    Counts,
+    Gaussian,
+    LogNormal,
+    Loss,
+    Mixture,
+    NegativeBinomial,
+    PointLoss,
+    Poisson,
+    Quantile,
+    StudentT,
+    Tweedie,
+    ZeroInflated,
+)
 from forecast.losses.continuous import HALVINGS
 from forecast.losses.loss import interpolated
 
@@ -197,8 +209,8 @@ class CountReader(nn.Module):
         first, start, slope = (part[..., None] for part in self._begin(raw, wide))
         share = torch.zeros(1).double() if self.share is None else self.share(raw)[..., None].double()
         # As the loss does: of what is no zero of its own kind, the level that is left over.
-        levels = ((self.levels - share) / (1 - share).clamp(min=1e-12)).clamp(0, 1 - 2**-24).expand(
-            *first.shape[:-1], -1
+        levels = (
+            ((self.levels - share) / (1 - share).clamp(min=1e-12)).clamp(0, 1 - 2**-24).expand(*first.shape[:-1], -1)
         )
 
         def add(held: Sums, numbers: Tensor) -> tuple[Sums, Tensor]:
@@ -223,7 +235,7 @@ class CountReader(nn.Module):
         return -mean, mean, torch.zeros_like(mean)
 
 
-READERS: dict[type[Loss], Callable[[Any, Sequence[float]], Reader]] = {
+READERS: dict[Any, Callable[[Any, Sequence[float]], Reader]] = {
     PointLoss: OffsetReader,
     Quantile: TrainedReader,
     Gaussian: NormalReader,

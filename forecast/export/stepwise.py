@@ -129,12 +129,11 @@ class Step(nn.Module):
 
 def _drawing(model: Model) -> tuple[DeepAR, int]:
     """Return the network that draws, and how many targets it forecasts each by itself, 0 where all together."""
-    network, targets = model.network, 0
-    if isinstance(network, ByChannel):
-        network, targets = network.network, network.targets
+    several = model.network if isinstance(model.network, ByChannel) else None
+    network = model.network if several is None else several.network
     if not isinstance(network, DeepAR):
         raise ConfigError(f"{type(network).__name__} draws paths in a way that cannot be exported. Use model=deepar.")
-    return network, targets
+    return network, 0 if several is None else several.targets
 
 
 def _told(course: Course, targets: int) -> list[Tensor]:

@@ -7,7 +7,13 @@ from collections.abc import Callable
 from omegaconf import DictConfig
 
 from forecast.jobs.backtest import backtest
+from forecast.jobs.export import export
 from forecast.jobs.predict import predict
 from forecast.jobs.train import train
 
-JOBS: dict[str, Callable[[DictConfig], None]] = {"train": train, "predict": predict, "backtest": backtest}
+JOBS: dict[str, Callable[[DictConfig], None]] = {
+    "train": train,
+    "predict": predict,
+    "backtest": backtest,
+    "export": export,
+}
