@@ -59,6 +59,10 @@ def combined(values: np.ndarray, how: str, weights: np.ndarray) -> np.ndarray:
 
 def inputs(manifest: dict, name: str, rows: list[dict[str, str]]) -> dict[str, np.ndarray]:
     """Return every input that a graph may have, for one series whose rows lie in order of time."""
+    if manifest["calendar"]["holidays"]:
+        raise SystemExit(
+            f"holidays {manifest['calendar']['holidays']} are not written out here: give calendar yourself."
+        )
     length, horizon, columns = manifest["context_length"], manifest["horizon"], manifest["columns"]
     grid = Grid(manifest["freq"], [row[columns["time"]] for row in rows])
     measured = [number for number, row in enumerate(rows) if any(row[target] for target in columns["targets"])]

@@ -16,6 +16,7 @@ from forecast.export.door import Door, Field
 from forecast.export.formats import Exportable
 from forecast.frames import raised_to_minima
 from forecast.losses.loss import uniforms
+from forecast.model import Model
 from forecast.trained import TrainedNetwork
 
 TOLERANCE = 1e-4  # largest difference, relative to the largest value of a window
@@ -60,7 +61,7 @@ def forecast_difference(
 ) -> float:
     """Return the largest relative difference between a graph's forecasts and the network's own."""
     inputs = last_windows(network)
-    wanted = network.model_.forecast(inputs, levels).cpu().numpy()
+    wanted = _on_cpu(network).forecast(inputs, levels).numpy()
     point, *quantiles = run(door.given(inputs, names))
     return _difference(np.concatenate([point[..., None], *quantiles], axis=-1), _finished(wanted, inputs, network))
 
@@ -82,7 +83,7 @@ def path_difference(
         What they take and give.
     """
     inputs = last_windows(network)
-    wanted = network.model_.paths(inputs, PATHS, torch.Generator().manual_seed(0)).cpu().numpy()
+    wanted = _on_cpu(network).paths(inputs, PATHS, torch.Generator().manual_seed(0)).numpy()
     draw = torch.Generator().manual_seed(0)
     shape = (network.horizon_, PATHS, network.sizes_.targets)
     uniform = uniforms(*shape, generator=draw, like=torch.empty(0, dtype=torch.float32)).numpy()
@@ -117,6 +118,11 @@ def refuse_apart(difference: float) -> None:
             f"value of a window, and {TOLERANCE:g} is allowed. Nothing was written. Give another format, or train with "
             "another scaling or loss."
         )
+
+
+def _on_cpu(network: TrainedNetwork) -> Model:
+    """Return the model where the windows lie; predictions move it to their device again."""
+    return network.model_.placed(torch.device("cpu")).eval()
 
 
 def _finished(values: np.ndarray, inputs: Inputs, network: TrainedNetwork) -> np.ndarray:
