@@ -250,6 +250,13 @@ def test_every_network_can_be_exported(model: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("model", networks())
+def test_every_network_can_be_exported_where_nothing_is_known_ahead(model: str, tmp_path: Path) -> None:
+    fitted = made_forecaster(model, columns=Columns(calendar=()))
+    assert export(fitted, tmp_path / "graph").difference < CLOSE
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("scaling", SCALINGS)
 def test_every_scaling_can_be_exported(scaling: str, tmp_path: Path) -> None:
     assert export(made_forecaster("gru", scaling=scaling), tmp_path / "graph").difference < CLOSE
@@ -274,7 +281,7 @@ def test_every_loss_but_tweedie_can_be_exported(loss: str, tmp_path: Path) -> No
     ],
 )
 def test_several_targets_can_be_exported(model: Any, options: dict[str, Any], joint: bool, tmp_path: Path) -> None:
-    columns = Columns(target=("y", "z"), joint=joint, minimum={"z": 12.0})
+    columns = Columns(target=("y", "z"), joint=joint, minimum={"z": 9.0})
     loss = {"loss": "gaussian"} if model != "seq2seq" else {}
     fitted = made_forecaster(model, columns=columns, **{**loss, **options})
     assert export(fitted, tmp_path / "graph").difference < CLOSE

@@ -87,7 +87,7 @@ class FollowedMemory(Memory):
             return after, after[0].clone()
 
         begin = cast(Held, tuple(part.clone() for part in self.begin(encoded)))
-        _, states = scan(step, begin, self.gates(encoded, padded).transpose(0, 1))  # (L, heads, B, D / heads)
+        _, states = scan(step, begin, self.gates(encoded, padded).transpose(0, 1).contiguous())
         return states.permute(2, 0, 1, 3).flatten(2)
 
 
@@ -123,7 +123,8 @@ class SimpleReader(nn.Module):
 
     def forward(self, told: Tensor) -> tuple[Tensor, None]:
         """Return states (B, L, D) from features and, behind them, 1 for a step and 1 for padding."""
-        encoded, real = told[..., :-2].transpose(0, 1), told[..., -2:-1].transpose(0, 1)
+        turned = told.transpose(0, 1).contiguous()  # (L, B, E + 2)
+        encoded, real = turned[..., :-2].contiguous(), turned[..., -2:-1].contiguous()
         states = [self._scanned(encoded, real, "")]
         if self.bidirectional:
             states.append(self._scanned(encoded.flip(0), real.flip(0), "_reverse").flip(0))

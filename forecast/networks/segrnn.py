@@ -100,8 +100,11 @@ class SegRNN(Network):
         """Return the tokens of the segments ahead: (B, m, D)."""
         rows = self.series(self._numbers(inputs.series))[:, None].expand(-1, self.segments, -1)
         position = self.position.expand(rows.shape[0], -1, -1)
+        tokens = torch.cat([position, rows], dim=-1)
+        if not self.ahead.numel():  # nothing is known ahead
+            return tokens
         known = F.pad(self.features.decoder(inputs), (0, 0, 0, self.segments * self.segment - self.sizes.horizon))
-        return torch.cat([position, rows], dim=-1) + known.unflatten(1, (self.segments, -1)).flatten(2) @ self.ahead
+        return tokens + known.unflatten(1, (self.segments, -1)).flatten(2) @ self.ahead
 
     def _numbers(self, series: Tensor) -> Tensor:
         """Return rows of the embedding (B,): at times 0 in training, so that the vector of new series is learned."""
