@@ -5,8 +5,10 @@ from __future__ import annotations
 import builtins
 import hashlib
 import json
+import logging
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from io import StringIO
@@ -39,6 +41,15 @@ SCALINGS = [name for name in names("scaling") if name != "smoothing"]
 LOSSES = [name for name in names("loss") if name != "tweedie"]
 FROM_ZERO = ("log_normal", "poisson", "negative_binomial", "zero_inflated")
 BLOCKED = "import sys\nfor name in ('torch', 'forecast', 'pandas'): sys.modules[name] = None\n"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_trace() -> Iterator[None]:
+    """Torch notes every operation that it traces for a log that pytest opens: that would take longer than the tests."""
+    trace = logging.getLogger("torch.__trace")
+    before, trace.disabled = trace.disabled, True
+    yield
+    trace.disabled = before
 
 
 @pytest.fixture(scope="module")
