@@ -55,7 +55,7 @@ def _no_trace() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def gru(tmp_path_factory: pytest.TempPathFactory) -> tuple[Forecaster, Path, float | None]:
     """A network with covariates of all kinds and a minimum, and the folder that it was exported to."""
-    fitted = made_forecaster("gru", columns=Columns(**made_roles(), minimum=9.0), loss="student_t")
+    fitted = made_forecaster("gru", columns=Columns(**made_roles(), minimum=9.0))
     exported = export(fitted, tmp_path_factory.mktemp("gru") / "graph", levels=LEVELS)
     return fitted, exported.path, exported.difference
 
