@@ -117,7 +117,7 @@ def held(target: Tensor, observed: Tensor) -> Tensor:
     return target.gather(1, (steps * (observed > 0)).cummax(dim=1).values)
 
 
-def latest(target: Tensor, observed: Tensor) -> Tensor:
+def last_seen(target: Tensor, observed: Tensor) -> Tensor:
     """Return the same with NaN before there is any: (B, T, C)."""
     return held(target, observed).masked_fill(observed.cumsum(dim=1) == 0, float("nan"))
 

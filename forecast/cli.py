@@ -27,13 +27,14 @@ forecast trains recurrent neural networks on tables of time series, beside simpl
   forecast predict  run=FOLDER data.path=newer.csv 'data.future={dear: a.csv, cheap: b.csv}'
                                                           one forecast for each scenario
   forecast diagnose run=FOLDER                            how far back a saved network learns and looks
+  forecast export   run=FOLDER format=onnx                a graph that runs without this package
   forecast train|backtest resume=FOLDER                   go on with a run that was interrupted
 
   forecast JOB --help      groups, names and settings of a job
   forecast JOB --cfg job   the settings as they are, without running
   --debug                  after JOB: errors with their stack trace
 """
-JOBS = ("train", "predict", "backtest", "diagnose")
+JOBS = ("train", "predict", "backtest", "diagnose", "export")
 PICKLED = "--experimental-rerun"  # of Hydra, which takes any beginning of it
 RESUMED = ("train", "backtest")  # jobs that go on where they were interrupted
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from forecast.batch import Affine, Inputs, Outcome, latest, sliding
+from forecast.batch import Affine, Inputs, Outcome, last_seen, sliding
 from forecast.errors import ConfigError, named, unknown_name
 from forecast.losses.events import EventLoss
 from forecast.losses.loss import Loss, uniforms
@@ -231,7 +231,7 @@ class Model(nn.Module):
         """
         if not isinstance(self.loss, EventLoss):
             return self.scaler.outcome(outcome), affine
-        last = latest(inputs.target, inputs.observed)
+        last = last_seen(inputs.target, inputs.observed)
         last = last[:, -1] if len(outcome.target) == len(last) else last.flatten(0, 1)
         one = affine.scale.new_ones(1, 1, 1)
         return self.loss.occurred(outcome, last), Affine(0 * one, one)

@@ -110,7 +110,7 @@ class Scaler(nn.Module):
         target = self.transformed(inputs.target) * observed
         affine = self._seasonal(inputs._replace(target=target, observed=observed))
         scaled = affine.context(target.shape[1]).scaled(target).to(inputs.observed.dtype) * inputs.observed
-        size = affine.scale[:, -1].log().expand(len(target), target.shape[2]).to(inputs.observed.dtype)
+        size = affine.scale[:, -1].log().expand(target.shape[0], target.shape[2]).to(inputs.observed.dtype)
         return inputs._replace(target=scaled, scale=size), affine
 
     def _seasonal(self, inputs: Inputs) -> Affine:
@@ -315,8 +315,8 @@ class SmoothingScaler(Scaler):
 
     def _smoothed(self, inputs: Inputs) -> tuple[Tensor, Tensor, Tensor]:
         """Return the last level (B, C), the season of each step (B, L + H, C), and errors one step ahead (B, L, C)."""
-        steps, first = inputs.target.shape[1], self._first(inputs)
-        level = _mean((inputs.target - first[:, :steps]) * inputs.observed, inputs.observed)[:, 0]
+        steps = inputs.target.shape[1]
+        level, first = self._beginning(inputs)
         kept = list(first[:, : self.season].unbind(dim=1))  # by step of the context, modulo the season
         seasons, errors = [], []
         of_level, of_season = self._shares(inputs)
@@ -329,12 +329,15 @@ class SmoothingScaler(Scaler):
         seasons += [kept[step % self.season] for step in range(steps, steps + self.horizon)]
         return level, torch.stack(seasons, dim=1), torch.stack(errors, dim=1) * inputs.observed
 
-    def _first(self, inputs: Inputs) -> Tensor:
-        """Return the season before any of the window is read: (B, L + H, C)."""
-        if self.cycle is not None:
-            return self.cycle(inputs).to(inputs.target)
+    def _beginning(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
+        """Return level (B, C) and season of each step (B, L + H, C) before any of the window is read."""
         windows, steps, targets = inputs.target.shape
-        return inputs.target.new_zeros(windows, steps + self.horizon, targets)
+        if self.cycle is not None:
+            first = self.cycle(inputs).to(inputs.target)
+        else:
+            first = inputs.target.new_zeros(windows, steps + self.horizon, targets)
+        level = _mean((inputs.target - first[:, :steps]) * inputs.observed, inputs.observed)[:, 0]
+        return level, first
 
     def _shares(self, inputs: Inputs) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """Return of each step (B, C) what level and season take over of its error: nothing where not observed."""

@@ -215,7 +215,23 @@ class DiagnoseJob:
     member: int = 0
 
 
-JOBS = {"train": TrainJob, "predict": PredictJob, "backtest": BacktestJob, "diagnose": DiagnoseJob}
+@dataclass
+class ExportJob:
+    """Settings of ``forecast export``."""
+
+    run: str = MISSING
+    format: str = "onnx"
+    levels: list[float] | None = None
+    accelerator: Any = MISSING
+
+
+JOBS = {
+    "train": TrainJob,
+    "predict": PredictJob,
+    "backtest": BacktestJob,
+    "diagnose": DiagnoseJob,
+    "export": ExportJob,
+}
 
 
 def register() -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from sklearn.utils.validation import check_is_fitted
 
-from forecast.batch import Inputs
+from forecast.batch import Inputs, Sizes
 from forecast.data.encoding import Encoding
 from forecast.data.panel import Panel
 from forecast.data.windows import prediction_windows
@@ -59,12 +59,15 @@ class TrainedNetwork(Predictor):
         The trained scaler, network and loss.
     encoding_ : Encoding
         Statistics and vocabularies of the training span.
+    sizes_ : Sizes
+        Shapes of the network.
     """
 
     accelerator: str | dict[str, Any]
     seed: int
     model_: Model
     encoding_: Encoding
+    sizes_: Sizes
 
     @property
     def encoding(self) -> Encoding:

@@ -17,7 +17,7 @@ from sklearn import metrics
 from torch.nn import functional as F
 
 from forecast import Columns, Ensemble, Forecaster, Panel, Training, backtest, make_codes
-from forecast.batch import Affine, Inputs, Outcome, Sizes, latest
+from forecast.batch import Affine, Inputs, Outcome, Sizes, last_seen
 from forecast.config import build, names, networks
 from forecast.errors import ConfigError, DataError
 from forecast.evaluation import bootstrap
@@ -173,7 +173,7 @@ def test_forks_are_asked_of_the_last_value_at_their_own_origin() -> None:
 def test_a_target_never_seen_in_the_context_teaches_no_direction() -> None:
     target = torch.tensor([[[1.0, 5.0], [2.0, 5.0]]])
     observed = torch.tensor([[[1.0, 0.0], [1.0, 0.0]]])
-    last = latest(target, observed)[:, -1]
+    last = last_seen(target, observed)[:, -1]
     assert float(last[0, 0]) == 2 and bool(last[0, 1].isnan())
     read = Direction().occurred(Outcome(torch.full((1, 3, 2), 9.0), torch.ones(1, 3, 2)), last)
     assert read.observed[0, :, 0].tolist() == [1, 1, 1] and read.observed[0, :, 1].tolist() == [0, 0, 0]

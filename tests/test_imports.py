@@ -19,7 +19,7 @@ FLOORS = (
     ("forecast.sweeps", "forecast.resume", "forecast.messages"),
     ("forecast.jobs",),
     ("forecast.report",),
-    ("forecast.evaluation", "forecast.diagnosis"),
+    ("forecast.evaluation", "forecast.diagnosis", "forecast.export"),
     ("forecast.calibrated",),
     ("forecast.ensemble",),
     ("forecast.members", "forecast.combination", "forecast.calibration"),

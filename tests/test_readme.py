@@ -23,7 +23,10 @@ PAGES = {
     name: (ROOT / name).read_text(encoding="utf-8") if (ROOT / name).is_file() else ""
     for name in (
         "README.md",
-        *(f"docs/{page}.md" for page in ("guide", "networks", "intervals", "understanding", "diagnose", "gallery")),
+        *(
+            f"docs/{page}.md"
+            for page in ("guide", "networks", "intervals", "understanding", "diagnose", "gallery", "serving")
+        ),
     )
 }
 README, NETWORKS = PAGES["README.md"], PAGES["docs/networks.md"]
@@ -36,7 +39,7 @@ COMMANDS = [
     line.strip()
     for page in PAGES.values()
     for line in page.splitlines()
-    if re.match(r"( {4}|\$ |)forecast (train|predict|backtest|diagnose) ", line)
+    if re.match(r"( {4}|\$ |)forecast (train|predict|backtest|diagnose|export) ", line)
 ]
 
 pytestmark = pytest.mark.skipif(not README, reason="there is no README beside the package")
@@ -60,7 +63,7 @@ def test_there_are_commands_and_code() -> None:
     assert len(COMMANDS) >= 20 and _python(README) and _python(NETWORKS)
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page != "docs/guide.md"])
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in ("docs/guide.md", "docs/serving.md")])
 def test_the_python_code_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All blocks in order, in one namespace, with three steps of training each."""
     shutil.copytree(shipped_folder(), tmp_path / "data")

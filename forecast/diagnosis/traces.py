@@ -119,9 +119,9 @@ class TracedMemory(Memory):
         self.traces.append(Trace(self.name, "slstm"))
         return super().forward(encoded, padded)
 
-    def _step(self, gates: Tensor, h: Tensor, c: Tensor, n: Tensor, m: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def step(self, gates: Tensor, h: Tensor, c: Tensor, n: Tensor, m: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         _, _, f, o = torch.baddbmm(gates, h, self.recurrent).chunk(4, dim=-1)
-        h, c, n, m = super()._step(gates, h, c, n, m)
+        h, c, n, m = super().step(gates, h, c, n, m)
         bounded = {"output": o} if self.is_exponential else {"forget": f, "output": o}
         self.traces[-1].note((h, c), {name: gate.sigmoid() for name, gate in bounded.items()})
         return h, c, n, m

@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 
 from forecast.jobs.backtest import backtest
 from forecast.jobs.diagnose import diagnose
+from forecast.jobs.export import export
 from forecast.jobs.predict import predict
 from forecast.jobs.train import train
 
@@ -16,4 +17,5 @@ JOBS: dict[str, Callable[[DictConfig], None]] = {
     "predict": predict,
     "backtest": backtest,
     "diagnose": diagnose,
+    "export": export,
 }

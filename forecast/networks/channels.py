@@ -42,12 +42,12 @@ class ByChannel(nn.Module):
     def forward(self, inputs: Inputs, teacher: Outcome | None = None, feedback: Callable | None = None) -> Tensor:
         """Return raw outputs (B, H, C, K)."""
         taught = None if teacher is None else Outcome(*map(self._folded, teacher))
-        raw = self.network(self._each(inputs), taught, feedback and self._by_channel(feedback, len(inputs.target)))
-        return self._unfolded(raw, len(inputs.target))
+        raw = self.network(self.each(inputs), taught, feedback and self._by_channel(feedback, inputs.target.shape[0]))
+        return self._unfolded(raw, inputs.target.shape[0])
 
     def forks(self, inputs: Inputs) -> Tensor:
         """Return raw outputs from every step of the context (B, L, H, C, K), of a network that forks."""
-        raw = self.network.forks(self._each(inputs))  # type: ignore[operator]  # (B C, L, H, 1, K)
+        raw = self.network.forks(self.each(inputs))  # type: ignore[operator]  # (B C, L, H, 1, K)
         return raw.squeeze(3).unflatten(0, (-1, self.targets)).movedim(1, 3)
 
     def refuse(self, loss: nn.Module) -> None:
@@ -55,7 +55,7 @@ class ByChannel(nn.Module):
         if isinstance(self.network, Network):
             self.network.refuse(loss)
 
-    def _each(self, inputs: Inputs) -> Inputs:
+    def each(self, inputs: Inputs) -> Inputs:
         """Return the windows of each target: (B C, ...)."""
         return Inputs(*(self._repeated(part) for part in inputs))._replace(
             target=self._folded(inputs.target),
@@ -87,5 +87,5 @@ class ByChannel(nn.Module):
 
     def _coded(self, codes: Tensor) -> Tensor:
         """Return static codes (B, S') with the number of the target behind: (B C, S' + 1)."""
-        channels = torch.arange(1, self.targets + 1, device=codes.device).repeat(len(codes))
+        channels = torch.arange(1, self.targets + 1, device=codes.device).repeat(codes.shape[0])
         return torch.cat([self._repeated(codes), channels[:, None]], dim=1)

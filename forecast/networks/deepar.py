@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Unpack
+from typing import NamedTuple, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -10,12 +10,25 @@ from torch.nn import functional as F
 
 from forecast.batch import Inputs, Outcome, Sizes, held
 from forecast.errors import ConfigError
-from forecast.networks.encoder import Cell, Encoder, LayerState
-from forecast.networks.features import padding, refuse_far_lags
+from forecast.networks.encoder import Cell, Encoder, LayerState, State
+from forecast.networks.features import latest, padding, refuse_far_lags
 from forecast.networks.initialisation import initialise
 from forecast.networks.network import Feedback, Network, Shared, branched
 
 MOST_PATHS = 10_000  # whose quantiles are a forecast
+
+
+class Course(NamedTuple):
+    """Where paths stand: what a network that reads its own draws hands from one step to the next."""
+
+    state: State  # (directions, N, D) each
+    recent: Tensor  # (N, R, 2 C)     the last values and whether they were observed, as far as lags reach back
+
+    def branched(self, rows: int) -> Course:
+        """Return each of N rows as often as paths begin there."""
+        if self.recent.shape[0] == rows:
+            return self
+        return Course([_each(layer, rows) for layer in self.state], branched(self.recent, rows))
 
 
 class DeepAR(Network):
@@ -98,26 +111,44 @@ class DeepAR(Network):
 
     def _drawn(self, inputs: Inputs, feedback: Feedback | None) -> Tensor:
         """Return raw outputs (B, H, C, K), each step read from the value that `feedback` gives for the one before."""
-        length, fed = inputs.target.shape[1], feedback or _centre
-        ahead = F.pad(inputs.observed, (0, 0, 0, self.sizes.horizon - 1), value=1.0)
-        beside = self._beside(inputs, ahead)  # (B, L + H - 1, ...)
-        lagged = self._lagged(inputs.target, inputs.observed)
-        encoded = torch.cat([inputs.target, beside[:, :length], *lagged], dim=-1)
-        states, state = self.recurrent(encoded, padding(inputs.observed))
-        raws, values, observed = (
-            [self._outputs(states[:, -1], held(inputs.target, inputs.observed)[:, -1])],
-            list(inputs.target.unbind(1)),
-            ahead.unbind(1),
-        )
-        for step in range(length, length + self.sizes.horizon - 1):
-            values.append(fed(raws[-1]))
-            rows = len(values[-1])
-            back = [part[step + 1 - steps] for steps in self.back for part in (values, observed)]
-            read = torch.cat([branched(part, rows) for part in (values[-1], beside[:, step], *back)], dim=-1)
-            states, state = self.recurrent.onward(read[:, None], [_each(layer, rows) for layer in state])
-            raws.append(self._outputs(states[:, 0], values[-1]))
+        fed = feedback or _centre
+        raw, course = self.begin(inputs)
+        raws, ahead = [raw], self.ahead(inputs)
+        for step in ahead.unbind(dim=1):
+            value = fed(raws[-1])
+            rows = value.shape[0]
+            raw, course = self.onward(value, course.branched(rows), branched(step, rows))
+            raws.append(raw)
         fed(raws[-1])  # the last value ends the path; nothing follows that reads it
-        return torch.stack([branched(raw, len(raws[-1])) for raw in raws], dim=1)
+        return torch.stack([branched(raw, raws[-1].shape[0]) for raw in raws], dim=1)
+
+    def begin(self, inputs: Inputs) -> tuple[Tensor, Course]:
+        """Read the context: raw outputs of the first step ahead (B, C, K), and where the course of a path begins."""
+        encoded = [inputs.target, self._beside(inputs, inputs.observed), *self._lagged(inputs.target, inputs.observed)]
+        states, state = self.recurrent(torch.cat(encoded, dim=-1), padding(inputs.observed))
+        recent = torch.cat([inputs.target, inputs.observed], dim=-1)[:, -max(self.back, default=1) :]
+        return self._outputs(states[:, -1], latest(inputs.target, inputs.observed)), Course(state, recent)
+
+    def ahead(self, inputs: Inputs) -> Tensor:
+        """Return what the network reads beside the value of each step ahead but the last: (B, H - 1, ...)."""
+        observed = F.pad(inputs.observed, (0, 0, 0, self.sizes.horizon - 1), value=1.0)
+        return self._beside(inputs, observed)[:, inputs.target.shape[1] :]
+
+    def onward(self, value: Tensor, course: Course, beside: Tensor) -> tuple[Tensor, Course]:
+        """Read the value of a step (N, C): raw outputs of the next (N, C, K), and the course from there.
+
+        Parameters
+        ----------
+        value : Tensor (N, C)
+        course : Course
+            Of N paths.
+        beside : Tensor (N, ...)
+            What `ahead` gives of the step.
+        """
+        recent = torch.cat([course.recent[:, 1:], torch.cat([value, torch.ones_like(value)], dim=-1)[:, None]], dim=1)
+        read = torch.cat([value, beside, *(recent[:, -back] for back in self.back)], dim=-1)
+        states, state = self.recurrent.onward(read[:, None], course.state)
+        return self._outputs(states[:, 0], value), Course(state, recent)
 
     def _beside(self, inputs: Inputs, observed: Tensor) -> Tensor:
         """Return what each step reads beside values, of the step that follows where it is known ahead: (B, T, ...).

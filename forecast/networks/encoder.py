@@ -128,7 +128,7 @@ class Encoder(nn.Module):
         if not self.is_bidirectional:
             return states[:, -1]
         first = padded.sum(dim=1).long().clamp(max=states.shape[1] - 1)
-        backward = states[torch.arange(len(states), device=states.device), first]
+        backward = states[torch.arange(states.shape[0], device=states.device), first]
         half = self.width // 2
         return torch.cat([states[:, -1, :half], backward[:, half:]], dim=1)
 

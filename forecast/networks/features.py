@@ -113,5 +113,11 @@ def padding(observed: Tensor) -> Tensor:
     return (observed.amax(dim=-1).cumsum(dim=1) == 0).to(observed.dtype)
 
 
+def latest(target: Tensor, observed: Tensor) -> Tensor:
+    """Return the last value observed of each window, 0 where there is none: (B, C) of (B, T, C)."""
+    steps = torch.arange(1, target.shape[1] + 1, device=target.device)[:, None]
+    return target.gather(1, (steps * (observed > 0)).argmax(dim=1, keepdim=True))[:, 0]
+
+
 def _total(tables: nn.ModuleList) -> int:
     return sum(table.embedding_dim for table in tables)  # type: ignore[misc]

@@ -36,6 +36,8 @@ class Head(nn.Module):
     def forward(self, summary: Tensor, decoder: Tensor) -> Tensor:
         """Return raw outputs (B, H, C, K) from a summary (B, D) and decoder features (B, H, G)."""
         raw = self.direct(summary).unflatten(-1, (self.horizon, *self.shape))
+        if not self.basis.numel():  # nothing is known ahead
+            return raw
         functions = torch.cat([decoder, torch.tanh(decoder @ self.basis)], dim=-1)  # (B, H, 3 G)
         strength = (summary @ self.strength + self.level).unflatten(-1, (functions.shape[-1], *self.shape))
         return raw + torch.einsum("bhg,bgck->bhck", functions, strength)

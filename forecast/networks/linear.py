@@ -36,4 +36,6 @@ class Linear(Network):
     def raw(self, inputs: Inputs, teacher: Outcome | None, feedback: Feedback | None) -> Tensor:
         """Return raw outputs (B, H, C, K)."""
         raw = self.context(self.features.encoder(inputs).flatten(1)).unflatten(-1, self.shape)
+        if not self.ahead.numel():  # nothing is known ahead
+            return raw
         return raw + (self.features.decoder(inputs) @ self.ahead).unflatten(-1, self.shape[1:])

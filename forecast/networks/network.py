@@ -98,7 +98,7 @@ def _around(feedback: Feedback, linear: Tensor) -> Feedback:
     def around(raw: Tensor) -> Tensor:
         step = next(steps)
         value = feedback(added(raw, step))
-        return value - branched(step, len(value))
+        return value - branched(step, value.shape[0])
 
     return around
 
@@ -112,7 +112,7 @@ def refuse_below_one(**options: int) -> None:
 
 def branched(part: Tensor, rows: int) -> Tensor:
     """Return each row of (B, ...) as often as paths begin there: (rows, ...)."""
-    return part if len(part) == rows else part.repeat_interleave(rows // len(part), dim=0)
+    return part if part.shape[0] == rows else part.repeat_interleave(rows // part.shape[0], dim=0)
 
 
 def added(raw: Tensor, linear: Tensor) -> Tensor:
@@ -120,7 +120,7 @@ def added(raw: Tensor, linear: Tensor) -> Tensor:
 
     Raw outputs may have a row for each path, and in training begin before the horizon.
     """
-    linear = branched(linear, len(raw))
+    linear = branched(linear, raw.shape[0])
     if linear.ndim == 3:
         linear = F.pad(linear, (0, 0, raw.shape[1] - linear.shape[1], 0))
     return F.pad(linear[..., None], (0, raw.shape[-1] - 1)) + raw

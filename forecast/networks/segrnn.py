@@ -86,7 +86,7 @@ class SegRNN(Network):
         side_by_side = [tuple(part.repeat_interleave(self.segments, dim=1) for part in layer) for layer in state]
         states, _ = self.recurrent.onward(ahead.flatten(0, 1)[:, None], side_by_side)  # (B m, 1, D)
         steps = self.output(self.dropout(states)).unflatten(-1, (self.segment, self.sizes.targets, self.sizes.outputs))
-        return steps.reshape(len(ahead), -1, *steps.shape[-2:])[:, : self.sizes.horizon]
+        return steps.reshape(ahead.shape[0], -1, *steps.shape[-2:])[:, : self.sizes.horizon]
 
     def _behind(self, inputs: Inputs) -> tuple[Tensor, Tensor]:
         """Return the tokens of the context and 1 where a token is padding throughout: (B, n, D) and (B, n)."""
@@ -99,9 +99,12 @@ class SegRNN(Network):
     def _ahead(self, inputs: Inputs) -> Tensor:
         """Return the tokens of the segments ahead: (B, m, D)."""
         rows = self.series(self._numbers(inputs.series))[:, None].expand(-1, self.segments, -1)
-        position = self.position.expand(len(rows), -1, -1)
+        position = self.position.expand(rows.shape[0], -1, -1)
+        tokens = torch.cat([position, rows], dim=-1)
+        if not self.ahead.numel():  # nothing is known ahead
+            return tokens
         known = F.pad(self.features.decoder(inputs), (0, 0, 0, self.segments * self.segment - self.sizes.horizon))
-        return torch.cat([position, rows], dim=-1) + known.unflatten(1, (self.segments, -1)).flatten(2) @ self.ahead
+        return tokens + known.unflatten(1, (self.segments, -1)).flatten(2) @ self.ahead
 
     def _numbers(self, series: Tensor) -> Tensor:
         """Return rows of the embedding (B,): at times 0 in training, so that the vector of new series is learned."""

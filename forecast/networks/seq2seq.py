@@ -8,12 +8,12 @@ from typing import Any, Literal, Unpack
 import torch
 from torch import Tensor, nn
 
-from forecast.batch import Inputs, Outcome, Sizes, held
+from forecast.batch import Inputs, Outcome, Sizes
 from forecast.errors import ConfigError
 from forecast.networks.attention import Attention, Score
 from forecast.networks.decoder import Decoder
 from forecast.networks.encoder import Cell, Encoder, State
-from forecast.networks.features import padding
+from forecast.networks.features import latest, padding
 from forecast.networks.initialisation import initialise
 from forecast.networks.network import Feedback, Network, Shared
 
@@ -108,7 +108,7 @@ class Seq2Seq(Network):
         states, state = self.encoder(self.features.encoder(inputs), padded)
         state = state if self.bridge is None else self.bridge(state)
         memory = self.decoder.memory(states, padded)
-        ahead, value = self.features.decoder(inputs), held(inputs.target, inputs.observed)[:, -1]
+        ahead, value = self.features.decoder(inputs), latest(inputs.target, inputs.observed)
         true, is_true = self._taught(teacher)  # (B, H - 1, C) each
         if is_true is not None and is_true.all():
             fed = torch.cat([value[:, None], true], dim=1)

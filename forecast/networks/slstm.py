@@ -15,6 +15,7 @@ from forecast.networks.initialisation import forget_logits, orthogonal_heads
 from forecast.networks.network import Feedback, Network, Shared, refuse_below_one
 
 Forget = Literal["sigmoid", "exp"]
+Held = tuple[Tensor, Tensor, Tensor, Tensor]  # h, c, n and m, (heads, B, D / heads) each
 UP = 4 / 3  # width of the projections of a block, in widths of its state
 
 
@@ -63,21 +64,29 @@ class Memory(nn.Module):
 
     def forward(self, encoded: Tensor, padded: Tensor) -> Tensor:
         """Return states (B, L, D) of steps (B, L, D), 0 where `padded` (B, L) is 1."""
+        held, states = self.begin(encoded), []
+        for step in self.gates(encoded, padded).unbind(dim=1):
+            held = self.step(step, *held)
+            states.append(held[0])
+        return torch.stack(states, dim=2).permute(1, 2, 0, 3).flatten(2)
+
+    def gates(self, encoded: Tensor, padded: Tensor) -> Tensor:
+        """Return what each step tells the gates: (heads, L, B, 4 D / heads)."""
         heads, size, _ = self.given.shape
-        lowest = torch.finfo(encoded.dtype).min
         steps = encoded.unflatten(2, (heads, size)).permute(2, 1, 0, 3)  # (heads, L, B, D / heads)
         gates = (steps.flatten(1, 2) @ self.given + self.bias).unflatten(1, steps.shape[1:3])
         # An input gate of exp(-inf): nothing is read, so that c and n stay 0.
-        shut = padded.T[None, :, :, None] * gates.new_tensor([0.0, lowest / 2, 0.0, 0.0]).repeat_interleave(size)
-        h = c = n = encoded.new_zeros(heads, len(encoded), size)
-        m = torch.full_like(h, lowest / 4)  # below any gate, above a shut one
-        states = []
-        for step in (gates + shut).unbind(dim=1):
-            h, c, n, m = self._step(step, h, c, n, m)
-            states.append(h)
-        return torch.stack(states, dim=2).permute(1, 2, 0, 3).flatten(2)
+        shut = gates.new_tensor([0.0, torch.finfo(gates.dtype).min / 2, 0.0, 0.0]).repeat_interleave(size)
+        return gates + padded.T[None, :, :, None] * shut
 
-    def _step(self, gates: Tensor, h: Tensor, c: Tensor, n: Tensor, m: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def begin(self, encoded: Tensor) -> Held:
+        """Return what is held before any step."""
+        heads, size, _ = self.given.shape
+        zero = encoded.new_zeros(heads, encoded.shape[0], size)
+        lowest = torch.finfo(zero.dtype).min / 4  # below any gate, above a shut one
+        return zero, zero, zero, torch.full_like(zero, lowest)
+
+    def step(self, gates: Tensor, h: Tensor, c: Tensor, n: Tensor, m: Tensor) -> Held:
         """Return the next h, c, n and m from those before, (heads, B, D / heads) each, and gates four times as wide."""
         z, i, f, o = torch.baddbmm(gates, h, self.recurrent).chunk(4, dim=-1)
         kept = (f if self.is_exponential else F.logsigmoid(f)) + m
