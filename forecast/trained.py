@@ -141,12 +141,16 @@ class TrainedNetwork(Predictor):
     @torch.inference_mode()
     def yardstick(self, panel: Panel, series: np.ndarray, ends: np.ndarray) -> Yardstick:
         """Return how the windows of some origins are scaled: series and ends (N,)."""
-        parts = []
-        for _, inputs in self._batches(panel, series, ends):
-            affine = self.model_.scaler(inputs)[1].horizon(self.horizon_)
-            shape = (len(inputs.target), self.horizon_, inputs.target.shape[2])
-            parts.append([part.expand(shape).double().cpu().numpy() for part in affine])
-        loc, scale = (np.concatenate(part) for part in zip(*parts, strict=True))
+        parts = [self.yardstick_of(inputs) for _, inputs in self._batches(panel, series, ends)]
+        loc, scale = (np.concatenate([getattr(part, name) for part in parts]) for name in ("loc", "scale"))
+        return Yardstick(loc, scale, parts[0].scaler)
+
+    @torch.inference_mode()
+    def yardstick_of(self, inputs: Inputs) -> Yardstick:
+        """Return how windows are scaled."""
+        affine = self.model_.scaler(inputs)[1].horizon(self.horizon_)
+        shape = (len(inputs.target), self.horizon_, inputs.target.shape[2])
+        loc, scale = (part.expand(shape).double().cpu().numpy() for part in affine)
         return Yardstick(loc, scale, deepcopy(self.model_.scaler).cpu())
 
     @property

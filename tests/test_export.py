@@ -23,7 +23,7 @@ from batches import WIDE, made_batch
 from command import forecast
 from frames import made_frame, made_roles
 
-from forecast import Columns, Ensemble, Forecaster, Training
+from forecast import Calibrated, Columns, Ensemble, Forecaster, Training
 from forecast.batch import Sizes
 from forecast.config import build, names, networks
 from forecast.errors import ArtifactError, ConfigError
@@ -38,7 +38,8 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 LEVELS = (0.1, 0.5, 0.9)
 CLOSE = 1e-5  # of the largest value of a window
 SCALINGS = [name for name in names("scaling") if name != "smoothing"]
-LOSSES = [name for name in names("loss") if name != "tweedie"]
+EVENTS = [name for name in names("loss") if build("loss", name).is_event]
+LOSSES = [name for name in names("loss") if name not in ("tweedie", *EVENTS)]
 FROM_ZERO = ("log_normal", "poisson", "negative_binomial", "zero_inflated")
 BLOCKED = "import sys\nfor name in ('torch', 'forecast', 'pandas'): sys.modules[name] = None\n"
 
@@ -335,11 +336,14 @@ def test_an_exported_program_of_torch_gives_the_same_numbers(tmp_path: Path) -> 
         assert export(made_forecaster(model), tmp_path / "graph", format="torch_export").difference < CLOSE
 
 
-def made_forecaster(model: Any, *, columns: Columns | None = None, **options: Any) -> Forecaster:
-    """Return a network of two steps of training on a small table, counts where the loss counts."""
-    frame = _history()
-    frame["z"] = frame["y"].to_numpy()[::-1].copy()
-    return Forecaster(
+def made_forecaster(
+    model: Any, *, columns: Columns | None = None, frame: pd.DataFrame | None = None, fit: bool = True, **options: Any
+) -> Forecaster:
+    """Return a network of two steps of training on a small table, by default of whole numbers."""
+    if frame is None:
+        frame = _history()
+        frame["z"] = frame["y"].to_numpy()[::-1].copy()
+    forecaster = Forecaster(
         model,
         horizon=3,
         context_length=8,
@@ -348,7 +352,8 @@ def made_forecaster(model: Any, *, columns: Columns | None = None, **options: An
         accelerator="cpu",
         progress=False,
         **options,
-    ).fit(frame)
+    )
+    return forecaster.fit(frame) if fit else forecaster
 
 
 def _history() -> pd.DataFrame:
@@ -367,3 +372,34 @@ def _script(name: str, *words: Path) -> pd.DataFrame:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return pd.read_csv(StringIO(done.stdout))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("loss", "scaling"), [("quantile", "log"), ("poisson", "mean_abs"), ("mae", "last")])
+def test_a_calibration_is_part_of_the_graph(loss: str, scaling: str, tmp_path: Path) -> None:
+    frame = made_frame(rows=120).assign(y=lambda table: table.y.round())
+    calibrated = Calibrated(made_forecaster("gru", fit=False, loss=loss, scaling=scaling), windows=6).fit(frame)
+    exported = export(calibrated, tmp_path / "graph", levels=(0.05, 0.5, 0.93))
+    assert exported.difference is not None and exported.difference < CLOSE
+    plain = export(calibrated.predictor_, tmp_path / "plain", levels=(0.3, 0.5))
+    assert plain.difference is not None and plain.difference < CLOSE
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", EVENTS)
+def test_probabilities_of_events_are_exported_without_levels(loss: str, tmp_path: Path) -> None:
+    frame = made_frame(rows=60)
+    if loss == "event":
+        frame["y"] = (frame["y"] > frame["y"].median()).astype(float)
+    exported = export(made_forecaster("gru", frame=frame, loss=loss), tmp_path / "graph")
+    assert exported.difference is not None and exported.difference < CLOSE
+    graph = _manifest(exported.path)["graphs"]["forecast"]
+    assert [one["name"] for one in graph["outputs"]] == ["forecast"]
+
+
+def test_a_calibration_that_no_graph_holds_is_not_lost_in_silence(tmp_path: Path) -> None:
+    network = made_forecaster("gru", fit=False)
+    calibrated = Calibrated(Ensemble([network, network]), windows=6).fit(made_frame(rows=120))
+    with pytest.raises(ConfigError, match="calibration of an ensemble.*would be lost"):
+        export(calibrated, tmp_path / "graph")
+    assert not (tmp_path / "graph").exists()

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from forecast.batch import Inputs
+from forecast.calibration import Shifts
 from forecast.data.windows import prediction_windows
 from forecast.errors import ArtifactError
 from forecast.export.door import Door, Field
@@ -57,11 +58,23 @@ def last_windows(network: TrainedNetwork) -> Inputs:
 
 
 def forecast_difference(
-    network: TrainedNetwork, run: Run, door: Door, names: Sequence[str], levels: Sequence[float]
+    network: TrainedNetwork,
+    run: Run,
+    door: Door,
+    names: Sequence[str],
+    levels: Sequence[float],
+    *,
+    shifts: Shifts | None = None,
 ) -> float:
-    """Return the largest relative difference between a graph's forecasts and the network's own."""
+    """Return the largest relative difference between a graph's forecasts and the network's own, calibrated or not."""
     inputs = last_windows(network)
-    wanted = _on_cpu(network).forecast(inputs, levels).numpy()
+    bases = levels if shifts is None else shifts.bases
+    wanted = _on_cpu(network).forecast(inputs, bases).numpy()
+    if shifts is not None:
+        yardstick = network.yardstick_of(inputs)
+        moved = yardstick.restored(shifts.moved(yardstick.scaled(wanted[..., 1:]), levels))
+        moved = np.round(moved) if network.is_whole else moved
+        wanted = np.concatenate([wanted[..., :1], moved], axis=-1)
     point, *quantiles = run(door.given(inputs, names))
     return _difference(np.concatenate([point[..., None], *quantiles], axis=-1), _finished(wanted, inputs, network))
 

@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from forecast.calibrated import Calibrated
+from forecast.calibration import Shifts
 from forecast.ensemble import Ensemble
 from forecast.errors import ConfigError
 from forecast.export.check import Run, forecast_difference, path_difference, refuse_apart, runner_of
@@ -55,7 +57,7 @@ def export(
 
     Parameters
     ----------
-    predictor : Forecaster or Ensemble
+    predictor : Forecaster, Ensemble, or a calibrated Forecaster
         Fitted.
     path : path
         Folder; one that was exported there before is replaced.
@@ -88,6 +90,14 @@ def export(
 def _write(predictor: Predictor, folder: Path, format: str, levels: Sequence[float]) -> float | None:
     """Write the files of a predictor into a folder; return how far its numbers are from the package's."""
     told = about(predictor, levels)
+    shifts = None
+    if isinstance(predictor, Calibrated):
+        shifts, predictor = predictor.shifts_, predictor.predictor_
+        if isinstance(predictor, Ensemble) or predictor.draws:
+            raise ConfigError(
+                "the calibration of an ensemble, or of a network that draws paths, comes after its graphs and would be "
+                "lost. Export predictor_, which is not calibrated, or calibrate one network that draws none."
+            )
     if isinstance(predictor, Ensemble):
         told |= {"combine": predictor.combine, "weights": predictor.weights_.tolist(), "members": []}
         differences = []
@@ -100,8 +110,10 @@ def _write(predictor: Predictor, folder: Path, format: str, levels: Sequence[flo
         difference = max(known) if len(known) == len(differences) else None
     else:
         assert isinstance(predictor, TrainedNetwork)
-        write = _write_steps if getattr(predictor.model_.network, "paths", 0) else _write_forecast
-        graphs, difference = write(predictor, folder, format, levels)
+        if predictor.draws:
+            graphs, difference = _write_steps(predictor, folder, format, levels)
+        else:
+            graphs, difference = _write_forecast(predictor, folder, format, levels, shifts=shifts)
         told |= {**about_network(predictor), **graphs}
     told["verified"] = difference
     write_new(folder / MANIFEST, plain_json(told))
@@ -109,14 +121,14 @@ def _write(predictor: Predictor, folder: Path, format: str, levels: Sequence[flo
 
 
 def _write_forecast(
-    network: TrainedNetwork, folder: Path, format: str, levels: Sequence[float]
+    network: TrainedNetwork, folder: Path, format: str, levels: Sequence[float], *, shifts: Shifts | None
 ) -> tuple[dict[str, Any], float | None]:
     """Write the graph of a network that forecasts all steps at once."""
     most = _most_counts(network)
-    graph = Graph(network, levels, most=most)
+    graph = Graph(network, levels, most=most, shifts=shifts)
     facts, run = _written(graph, "forecast", folder, format)
     names = [field.name for field in graph.inputs]
-    difference = None if run is None else forecast_difference(network, run, graph.door, names, levels)
+    difference = None if run is None else forecast_difference(network, run, graph.door, names, levels, shifts=shifts)
     if difference is not None:
         refuse_apart(difference)
     counts = {"counts_below": most} if network.model_.loss.is_whole else {}

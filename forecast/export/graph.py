@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from forecast.batch import Affine
+from forecast.calibration import Shifts
 from forecast.export.door import Door, Field
-from forecast.export.quantiles import reader_of
+from forecast.export.quantiles import CalibratedReader, reader_of
 from forecast.export.recurrence import traceable
 from forecast.trained import TrainedNetwork
 
@@ -25,14 +26,22 @@ class Graph(nn.Module):
         Quantile levels.
     most : int
         Up to where counts are told apart.
+    shifts : Shifts, optional
+        The calibration of its quantiles.
     """
 
     lowest: Tensor
 
-    def __init__(self, network: TrainedNetwork, levels: Sequence[float], *, most: int) -> None:
+    def __init__(
+        self, network: TrainedNetwork, levels: Sequence[float], *, most: int, shifts: Shifts | None = None
+    ) -> None:
         super().__init__()
         self.door, self.model = Door(network), traceable(network.model_)
-        self.read = reader_of(self.model.loss, levels, most=most) if levels else None
+        self.read = None
+        if levels:
+            own = levels if shifts is None else sorted(set(shifts.bases))
+            read = reader_of(self.model.loss, own, most=most)
+            self.read = read if shifts is None else CalibratedReader(read, shifts, levels)
         self.register_buffer("lowest", lowest_of(network))
         self.inputs = tuple(field for field in self.door.fields if 0 not in field.shape)
         shape = (network.sizes_.horizon, network.sizes_.targets)
@@ -52,7 +61,8 @@ class Graph(nn.Module):
             scaled = self.read(raw, part.scale.to(raw.dtype))
             wide = Affine(part.loc[..., None], part.scale[..., None])
             values = torch.cat([values, self.model.loss.restored(scaled, wide)], dim=-1)
-        values = torch.maximum(self.model.scaler.restored(values), self.lowest)
+        if not self.model.loss.is_event:  # a probability has no unit
+            values = torch.maximum(self.model.scaler.restored(values), self.lowest)
         told = inputs.observed.amax(dim=1) > 0  # (B, C)
         values = torch.where(told[:, None, :, None], values, torch.nan)
         return (values[..., 0], values[..., 1:])[: len(self.outputs)]

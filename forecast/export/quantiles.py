@@ -16,6 +16,7 @@ from scipy.special import stdtrit
 from torch import Tensor, nn
 from torch._higher_order_ops.scan import scan
 
+from forecast.calibration import Shifts
 from forecast.errors import ConfigError
 from forecast.losses import (
     Counts,
@@ -70,6 +71,28 @@ def reader_of(loss: Loss, levels: Sequence[float], *, most: int) -> Reader:
         return CountReader(loss, levels, most=most)
     wanted = torch.tensor(list(levels))
     return lambda raw, scale: loss.scaled_quantiles(raw, wanted.to(raw), scale)
+
+
+class CalibratedReader(nn.Module):
+    """Quantiles of a network, moved as its calibration has them."""
+
+    places: Tensor  # (T,)
+    shifts: Tensor  # (H, C, T)
+    weights: Tensor  # (T, Q)
+
+    def __init__(self, read: Reader, shifts: Shifts, levels: Sequence[float]) -> None:
+        super().__init__()
+        self.read, bases = read, sorted(set(shifts.bases))
+        self.register_buffer("places", torch.tensor([bases.index(base) for base in shifts.bases]))
+        self.register_buffer("shifts", torch.as_tensor(shifts.values))
+        every = torch.eye(len(shifts.levels), dtype=torch.float64)
+        grid, wanted = (torch.tensor(list(part), dtype=torch.float64) for part in (shifts.levels, levels))
+        self.register_buffer("weights", interpolated(every, grid, wanted))
+
+    def forward(self, raw: Tensor, scale: Tensor) -> Tensor:
+        """Return quantiles: (B, H, C, Q)."""
+        moved = self.read(raw, scale).index_select(-1, self.places).double() + self.shifts
+        return moved.sort(dim=-1).values @ self.weights
 
 
 class OffsetReader(nn.Module):
