@@ -6,9 +6,9 @@
 FOLDER holds m4_weekly_train.parquet and so on; an experiment is a file of conf/experiment or conf/model, fitted on the
 training file with its last calibration.windows horizons (2 unless given) held back to calibrate, and then again on all
 of it. The test file is forecast once; with --validation the last horizon of the training file stands for it, and
-settings are chosen by that. Printed: weighted quantile loss over the deciles, MASE of the point, MSIS of the 95 %
-interval, the share of the truth that the 80 % and 95 % intervals hold, and in how many standard errors, by a bootstrap
-over series, that share differs from what it should be.
+settings are chosen by that. Printed: 100 times the weighted quantile loss over the deciles, MASE of the point, MSIS of
+the 95 % interval, the share of the truth that the 80 % and 95 % intervals hold, and in how many standard errors, by a
+bootstrap over series, that share differs from what it should be.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SIMPLE = ("naive", "seasonal_naive")
 class Scores(NamedTuple):
     """Of forecasts with quantiles."""
 
-    wql: float
+    wql_100: float  # times 100: three digits behind the point would not tell small ones apart
     mase: float
     msis: float
     held_80: float
@@ -68,7 +68,7 @@ def scores(data: Protocol, point: np.ndarray, quantiles: np.ndarray, levels: Seq
     bounds = {end: [at.get(level, nothing) for level in interval] for end, interval in INTERVALS.items()}
     held = {end: coverage(data.truth, *pair) for end, pair in bounds.items()}  # of each series
     return Scores(
-        wql=float(weighted_quantile_loss(data.truth, deciles, DECILES)),
+        wql_100=100 * float(weighted_quantile_loss(data.truth, deciles, DECILES)),
         mase=float(np.nanmean(mase(data.truth, point, scale=scale))),
         msis=float(np.mean(msis(data.truth, *bounds["_95"], share=0.95, scale=scale))),
         held_80=float(held[""].mean()),
@@ -102,7 +102,7 @@ def _runs(name: str, overrides: list[str], data: Protocol, *, seeds: int) -> Non
 
     lengths = {"horizon": data.lengths.horizon, "seasonality": data.lengths.season}
     scored_runs(
-        name, overrides, data.known, scores_of, runs=seeds, ranged="wql", title=f"{name}, calibrated", **lengths
+        name, overrides, data.known, scores_of, runs=seeds, ranged="wql_100", title=f"{name}, calibrated", **lengths
     )
     for number, own in enumerate(plain):
         row(f"{name}, as trained, run {number + 1}", *own)
