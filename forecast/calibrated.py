@@ -25,7 +25,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from forecast.calibration import GRID, Shifts, refuse_few, reordered
-from forecast.choice import is_auto
+from forecast.choice import first_choice, is_auto
 from forecast.config import USUAL, build, usual
 from forecast.data.columns import Columns
 from forecast.data.encoding import Encoding
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("forecast")
 SETTINGS, SHIFTS, MODEL = "calibrated.yaml", "shifts.safetensors", "model"
 OWN = rf"{re.escape(SETTINGS)}|{re.escape(SHIFTS)}|{re.escape(CHECKSUMS)}|{MODEL}/({OWN_ENSEMBLE}|{artifact.OWN})"
-MOST_ORIGINS = 20_000  # that are forecast to calibrate; of more, evenly chosen ones
+MOST_ORIGINS = 20_000  # that are forecast to calibrate; of more, some drawn at random
 
 
 class Calibrated(Predictor):
@@ -179,13 +179,15 @@ class Calibrated(Predictor):
         ends = self._ends(panel)
         self._origins(panel, ends, int(panel.ends.max()), _planned_levels(self.predictor))  # before training
         known = panel.until(ends[0])
-        fitted = clone(self.predictor)
+        plan = _chosen(self.predictor, known)
+        fitted = clone(plan)
         fitted.fit(known, folder=folder, logger=logger)
         log.info("calibrating on %d horizons held back", self.windows)
         self._learn(fitted, panel, ends)
         if self.refit:
-            fitted = clone(self.predictor)
+            fitted = clone(plan)
             fitted.fit(panel, folder=folder and folder / "everything")
+            return self._settle(fitted)
         return self._settle(fitted, panel)
 
     @property
@@ -255,7 +257,7 @@ class Calibrated(Predictor):
             if head["class"] != cls.__name__:
                 raise ArtifactError(f"its class is {head['class']!r}.")
             calibrated = cls(clone(model), **{name: head[name] for name in ("windows", "step", "refit")})
-            calibrated._check()
+            calibrated._check_numbers()
             fitted = head["fitted"]
             levels, bases = (tuple(map(float, fitted[name])) for name in ("levels", "bases"))
             values = load_arrays(files[SHIFTS])["values"].astype(np.float64)
@@ -310,6 +312,8 @@ class Calibrated(Predictor):
         values, quantiles = self._based(self.predictor_, panel, series, ends, self.shifts_.bases)
         yardstick = self.predictor_.yardstick(panel, series, ends)
         moved = yardstick.restored(self.shifts_.moved(yardstick.scaled(quantiles), levels))
+        if all(network.model_.loss.from_zero for network in self.networks):
+            moved = np.maximum(moved, 0.0) + 0.0  # and no -0
         return values[..., :1], np.round(moved) if self.predictor_.is_whole else moved
 
     def _based(
@@ -328,7 +332,8 @@ class Calibrated(Predictor):
         _, quantiles = self._based(fitted, panel, series, origins, bases)
         yardstick = fitted.yardstick(panel, series, origins)
         steps = panel.offsets[series][:, None] + origins[:, None] + np.arange(self.horizon)
-        truth = yardstick.scaled(panel.target[steps][..., None])[..., 0]
+        seen = panel.observed_targets(series, origins - fitted.context_length_, origins)  # nothing else is forecast
+        truth = yardstick.scaled(np.where(seen[:, None], panel.target[steps], np.nan)[..., None])[..., 0]
         self.shifts_ = Shifts.fit(truth, yardstick.scaled(quantiles), levels=levels, bases=bases)
         self.origins_ = len(series)
 
@@ -342,7 +347,8 @@ class Calibrated(Predictor):
         apart = both & (window % -(-self.horizon // self.step) == 0)
         refuse_few(int(apart.sum()), levels)
         chosen = np.flatnonzero(both)
-        chosen = chosen[:: -(-len(chosen) // MOST_ORIGINS)]
+        if len(chosen) > MOST_ORIGINS:
+            chosen = np.sort(np.random.default_rng(0).choice(chosen, MOST_ORIGINS, replace=False))
         return series[chosen], origins[chosen]
 
     def _ends(self, panel: Panel) -> np.ndarray:
@@ -365,8 +371,11 @@ class Calibrated(Predictor):
             setattr(self, name, getattr(fitted, name))
         if hasattr(fitted, "history_"):
             self.history_ = fitted.history_
-        if panel is not None:
-            fitted.panel_ = panel.tail(fitted.context_length_)
+        if panel is not None:  # forecasts begin at its end, which a network may not have been trained on
+            for network in fitted.networks:
+                network.panel_ = panel.tail(network.context_length_)
+            longest = max(fitted.networks, key=lambda network: network.context_length_)
+            fitted.panel_ = longest.panel_
         self.panel_ = fitted.panel_
         return self
 
@@ -378,6 +387,9 @@ class Calibrated(Predictor):
                 "forecasts are probabilities of an event, which have no intervals to calibrate. Set "
                 "calibration.windows=0."
             )
+        self._check_numbers()
+
+    def _check_numbers(self) -> None:
         for name in ("windows", "step"):
             value = getattr(self, name)
             if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
@@ -404,6 +416,14 @@ def load(path: str | Path, *, allow: Iterable[type] = ()) -> Forecaster | Ensemb
 def _uncalibrated(path: Path, allow: tuple[type, ...]) -> Forecaster | Ensemble:
     kind = Ensemble if (standing(path) / artifact.ENSEMBLE).is_file() else Forecaster
     return kind.load(path, allow=allow)
+
+
+def _chosen(predictor: Forecaster | Ensemble, panel: Panel) -> Forecaster | Ensemble:
+    """Return a copy in which model=auto is settled: what is calibrated is what forecasts."""
+    plan = clone(predictor)
+    for network in plan.members if isinstance(plan, Ensemble) else [plan]:
+        network.model = first_choice(network.model, panel)
+    return plan
 
 
 def _planned_levels(predictor: Forecaster | Ensemble) -> tuple[float, ...]:

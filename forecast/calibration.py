@@ -82,12 +82,12 @@ class Shifts:
         quantiles : ndarray (N, H, C, T)
             Of the model at the bases, on the scaled axis.
         levels, bases : sequence of float (T,)
-            Levels that too few observed scores tell of, at any step, are left out.
+            Levels that too few observed scores tell of are left out. A step or target that has fewer than others
+            takes the outermost of its scores.
         """
         scores = np.sort(truth[..., None] - quantiles, axis=0)  # NaN last
         counts = np.isfinite(scores[..., 0]).sum(axis=0)  # (H, C)
-        least = int(counts[counts > 0].min()) if counts.any() else 0
-        kept = [place for place, level in enumerate(levels) if least_origins(level) <= least]
+        kept = [place for place, level in enumerate(levels) if least_origins(level) <= counts.max(initial=0)]
         values = np.zeros((*counts.shape, len(kept)))
         for at, place in enumerate(kept):
             level = levels[place]

@@ -23,6 +23,7 @@ import torch
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
+from forecast.calibration import reordered
 from forecast.combination import best_weights, combination, given_weights, spread_of
 from forecast.data.columns import Columns
 from forecast.data.encoding import Encoding
@@ -321,12 +322,20 @@ class Ensemble(Predictor):
         return self.members_[0].yardstick(panel, series, ends)
 
     def _paths(self, panel: Panel, series: np.ndarray, ends: np.ndarray, n: int, *, seed: int) -> np.ndarray:
-        """Return n courses (N, H, C, n): those of the members of the same random numbers made one."""
-        values = [member._paths(panel, series, ends, n, seed=seed) for member in self.members_]
-        return self._whole(combination(self.combine)(np.stack(values), self.weights_))
+        """Return n courses (N, H, C, n).
+
+        At each step the members' draws, in order of size, are made one, as their quantiles are; they follow one another
+        as those of the first member do. Of events each course is that of a member, drawn by weight.
+        """
+        values = np.stack([member._paths(panel, series, ends, n, seed=seed) for member in self.members_])
+        if self.event is not None:
+            member = np.random.default_rng(seed).choice(len(values), n, p=self.weights_)
+            return np.take_along_axis(values, member[None, None, None, None], axis=0)[0]
+        combined = combination(self.combine)(np.sort(values, axis=-1), self.weights_)
+        return reordered(np.round(combined) if self.is_whole else combined, values[0], seed=seed)
 
     def _whole(self, values: np.ndarray) -> np.ndarray:
-        """Round what is made of whole numbers; half a count rounds up, so that a quantile holds what it says."""
+        """Round quantiles of whole numbers; half a count rounds up, so that a quantile holds what it says."""
         return np.ceil(values - 1e-9) if self.is_whole else values
 
     def _checked(self) -> np.ndarray | None:

@@ -159,9 +159,9 @@ class Predictor(BaseEstimator, ABC):
 
         A network that reads its own draws, such as deepar, gives the paths that it was fed. Of others each step has its
         own distribution, and steps are drawn together by a normal copula, as their errors went together on training
-        windows, each target by itself. A path of an ensemble is its members' paths of the same random numbers made one;
-        calibrated values come in the order of those of the model. Series share the random numbers of a path: sum over
-        steps, not over series.
+        windows, each target by itself. Draws of an ensemble are made one step by step, as its quantiles are, and follow
+        one another as those of its first member; calibrated values come in the order of those of the model. Series
+        share the random numbers of a path: sum over steps, not over series.
 
         Parameters
         ----------

@@ -150,7 +150,7 @@ class TrainedNetwork(Predictor):
         """Return how windows are scaled."""
         affine = self.model_.scaler(inputs)[1].horizon(self.horizon_)
         shape = (len(inputs.target), self.horizon_, inputs.target.shape[2])
-        loc, scale = (part.expand(shape).double().cpu().numpy() for part in affine)
+        loc, scale = (part.expand(shape).cpu().double().numpy() for part in affine)
         return Yardstick(loc, scale, deepcopy(self.model_.scaler).cpu())
 
     @property

@@ -15,6 +15,7 @@ from frames import made_frame
 from forecast import Calibrated, Ensemble, Forecaster, Training, backtest, load
 from forecast.calibration import Shifts, least_origins, refuse_few, reordered
 from forecast.errors import ArtifactError, ConfigError, DataError
+from forecast.losses import MAE
 
 QUICK = Training(steps=3, batch_size=16)
 
@@ -42,8 +43,11 @@ def test_levels_that_too_few_scores_tell_of_are_left_out_and_unobserved_scores_d
     truth = np.random.default_rng(0).normal(size=(30, 2, 1))
     truth[:15, 1] = np.nan  # 15 are left at step 2: enough for 0.1, not for 0.05
     shifts = Shifts.fit(truth, np.zeros((30, 2, 1, 3)), levels=(0.05, 0.1, 0.5), bases=(0.1, 0.1, 0.5))
-    assert shifts.levels == (0.1, 0.5)
-    assert shifts.values[1, 0, 0] == np.sort(truth[15:, 1, 0])[0]  # floor(16 · 0.1) = 1
+    few = np.sort(truth[15:, 1, 0])
+    assert shifts.levels == (0.05, 0.1, 0.5)  # 30 at step 1 are enough for both
+    assert shifts.values[1, 0, 1] == few[0]  # floor(16 · 0.1) = 1
+    assert shifts.values[1, 0, 0] == few[0]  # there is no score further out
+    assert Shifts.fit(truth[15:], np.zeros((15, 2, 1, 1)), levels=(0.05,), bases=(0.1,)).levels == ()
 
 
 @pytest.mark.parametrize("level", [0.1, 0.3, 0.9, 0.95])
@@ -265,3 +269,60 @@ def test_a_calibrated_ensemble_goes_on_where_it_was_interrupted(tmp_path: Path) 
     assert (tmp_path / "fit" / "everything" / "member-1").is_dir()
     again = Calibrated(Ensemble(members), windows=6).fit(frame, folder=tmp_path / "fit")
     pd.testing.assert_frame_equal(again.predict(), whole.predict(), check_exact=True)
+
+
+def test_targets_without_an_observation_in_their_context_teach_nothing() -> None:
+    """Of such nothing is forecast: what stands in for it would move the quantiles of all."""
+    random = np.random.default_rng(0)
+    frame = made_frame(series=3, rows=200)
+    frame["z"] = 1000 + random.normal(size=len(frame))
+    frame.loc[(frame.groupby("unique_id").cumcount() // 20) % 2 == 1, "z"] = np.nan
+    calibrated = Calibrated(_network(columns=_columns(("y", "z"))), windows=20).fit(frame)
+    assert np.abs(calibrated.shifts_.values).max() < 20
+
+
+@pytest.mark.parametrize("refit", [True, False])
+def test_a_calibrated_ensemble_of_several_contexts_goes_on_from_the_end_of_the_table(
+    refit: bool, tmp_path: Path
+) -> None:
+    frame = made_frame(rows=150)
+    members = [_network(seed=seed).set_params(context_length=length) for seed, length in enumerate((8, 32))]
+    calibrated = Calibrated(Ensemble(members), windows=6, refit=refit).fit(frame)
+    predicted = calibrated.predict()
+    assert predicted["ds"].min() == frame["ds"].max() + pd.Timedelta(days=1)
+    pd.testing.assert_frame_equal(calibrated.predict(frame), predicted)
+    pd.testing.assert_frame_equal(load(calibrated.save(tmp_path / "model")).predict(), predicted)
+
+
+@pytest.mark.parametrize("loss", ["poisson", "tweedie", "log_normal"])
+def test_what_cannot_be_negative_is_not_moved_below_zero(loss: str) -> None:
+    frame = made_frame(rows=120)
+    frame["y"] = np.random.default_rng(0).poisson(0.4, len(frame)) + (1.0 if loss == "log_normal" else 0.0)
+    calibrated = Calibrated(_network(loss=loss), windows=15).fit(frame)
+    assert (calibrated.predict(levels=[0.05, 0.1, 0.5]).filter(like="q0.") >= 0).all(axis=None)
+    assert (calibrated.sample(paths=50)["forecast"] >= 0).all()
+
+
+def test_folds_whose_calibrations_cover_different_levels_are_scored_on_those_of_all() -> None:
+    frame = made_frame(series=6, rows=150)
+    late = frame["unique_id"].isin(["s3", "s4", "s5"]) & (frame.groupby("unique_id").cumcount() < 115)
+    found = backtest(Calibrated(_network(), windows=7), frame[~late], folds=6, step=4, refit=True, baselines=("naive",))
+    assert found.scores["coverage"].notna().all()
+
+
+def test_a_warm_start_refuses_another_calibration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    made_frame(rows=60).to_csv("table.csv", index=False)
+    assert forecast("train", *TINY, "data.path=table.csv", "horizon=3", "test.windows=1", "hydra.run.dir=first") == 0
+    words = ("warm_start=first", "data.path=table.csv", "test.windows=0", "calibration.windows=5")
+    assert forecast("train", *TINY[:3], *words) == 2
+
+
+def test_a_loss_of_ones_own_is_loaded_where_it_is_allowed(tmp_path: Path) -> None:
+    folder = Calibrated(_network(loss=OwnLoss), windows=6).fit(made_frame(rows=120)).save(tmp_path / "model")
+    loaded = load(folder, allow=[OwnLoss])
+    assert isinstance(loaded, Calibrated) and len(loaded.predict()) == 6
+
+
+class OwnLoss(MAE):
+    """A loss that a file may not name."""

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from forecast import Forecaster, Training
+from forecast import Ensemble, Forecaster, Training
 from forecast.batch import Sizes
 from forecast.losses.dependence import MOST_FACTORS, Dependence
 
@@ -33,6 +33,30 @@ def test_the_sum_of_a_random_walk_over_the_horizon_spreads_as_it_does(loss: str)
     assert spread == pytest.approx(np.sqrt(204), rel=0.15)
     last = paths.groupby(["unique_id", "sample"])["forecast"].last().unstack("sample").std(axis=1).mean()
     assert float(last) == pytest.approx(np.sqrt(8), rel=0.2)
+
+
+@pytest.mark.parametrize("combine", ["mean", "median"])
+@pytest.mark.parametrize("models", [("gru", "gru", "gru"), ("gru", "deepar")], ids=str)
+def test_paths_of_an_ensemble_spread_as_its_quantiles_do(models: tuple[str, ...], combine: str) -> None:
+    frame = _random_walks()
+    frame["y"] = np.random.default_rng(1).normal(size=len(frame))  # nothing hangs together: what cancels would show
+    settings = {"horizon": 4, "context_length": 12, "training": Training(steps=30, batch_size=64), "progress": False}
+    members = [Forecaster(model, loss="gaussian", seed=seed, **settings) for seed, model in enumerate(models)]
+    ensemble = Ensemble(members, combine=combine).fit(frame)
+    bounds = ensemble.predict(levels=[0.1, 0.9])
+    width = float((bounds["q0.9"] - bounds["q0.1"]).mean())
+    drawn = ensemble.sample(paths=500).groupby(["unique_id", "ds"])["forecast"].quantile([0.1, 0.9]).unstack()
+    assert float((drawn[0.9] - drawn[0.1]).mean()) == pytest.approx(width, rel=0.1)
+
+
+def test_paths_of_an_ensemble_of_events_are_0_and_1_and_as_likely_as_its_forecast() -> None:
+    settings = {"horizon": 3, "context_length": 12, "training": Training(steps=5), "progress": False}
+    members = [Forecaster("gru", loss="direction", seed=seed, **settings) for seed in range(2)]
+    ensemble = Ensemble(members, combine="mean").fit(_random_walks())
+    paths = ensemble.sample(paths=2000)
+    assert set(paths["forecast"]) <= {0.0, 1.0}
+    chances = paths.groupby(["unique_id", "ds"])["forecast"].mean().to_numpy()
+    np.testing.assert_allclose(chances, ensemble.predict()["forecast"], atol=0.05)
 
 
 def test_what_is_drawn_has_the_correlation_of_the_windows() -> None:

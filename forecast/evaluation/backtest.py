@@ -35,6 +35,7 @@ class _Forecasts(NamedTuple):
 
     origins: Origins
     values: dict[str, np.ndarray]  # (N, H, C, 1 + Q) of each model; NaN where one cannot forecast
+    levels: list[float]  # (Q,)
     shuffled: Errors | None  # of the forecaster
 
 
@@ -186,7 +187,7 @@ def _forecasts(
     shuffled = None
     if shuffling is not None and fitted.event is None:  # a probability has no error beside a value
         shuffled = errors_when_shuffled(fitted, panel, origins, shuffling)
-    return _Forecasts(origins, values, shuffled)
+    return _Forecasts(origins, values, levels, shuffled)
 
 
 def _simple(
@@ -245,7 +246,8 @@ def _scored(
     """Lay the forecasts beside the truth, and score them."""
     origins = Origins(*(np.concatenate(fields) for fields in zip(*(part.origins for part in parts), strict=True)))
     models = [model for model in parts[0].values if all(model in part.values for part in parts)]
-    values = {model: np.concatenate([part.values[model] for part in parts]) for model in models}
+    levels = [level for level in parts[0].levels if all(level in part.levels for part in parts)]
+    values = {model: np.concatenate([_at(part, model, levels) for part in parts]) for model in models}
     origin, channel = told(next(iter(values.values())))
     left_out = asked * len(panel.columns.targets) - len(origin)
     if left_out:
@@ -255,7 +257,6 @@ def _scored(
     truth = truth_after(panel, origins, horizon=fitted.horizon_)
     if fitted.event is not None:
         truth = occurred_after(fitted.event, truth, last_before(panel, origins.series, origins.ends))
-    levels = _levels(fitted)
     frames = [_frame(panel, origins, truth, forecasts, levels, model) for model, forecasts in values.items()]
     if fitted.event is not None:
         return tabulated_events(pd.concat(frames, ignore_index=True), columns=panel.columns, event=fitted.event.words)
@@ -263,6 +264,11 @@ def _scored(
     scored = tabulated(pd.concat(frames, ignore_index=True), columns=panel.columns, scale=scale, freq=panel.freq)
     shuffled = [part.shuffled for part in parts if part.shuffled is not None]
     return replace(scored, importance=importance_table(shuffled, panel, scale)) if shuffled else scored
+
+
+def _at(part: _Forecasts, model: str, levels: Sequence[float]) -> np.ndarray:
+    """Return the point of a model and some of its quantiles (N, H, C, 1 + Q): fits may cover different levels."""
+    return part.values[model][..., [0, *(1 + part.levels.index(level) for level in levels)]]
 
 
 def _frame(

@@ -73,6 +73,7 @@ def forecast_difference(
     if shifts is not None:
         yardstick = network.yardstick_of(inputs)
         moved = yardstick.restored(shifts.moved(yardstick.scaled(wanted[..., 1:]), levels))
+        moved = np.maximum(moved, 0.0) if network.model_.loss.from_zero else moved
         moved = np.round(moved) if network.is_whole else moved
         wanted = np.concatenate([wanted[..., :1], moved], axis=-1)
     point, *quantiles = run(door.given(inputs, names))

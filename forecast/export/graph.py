@@ -41,7 +41,9 @@ class Graph(nn.Module):
         if levels:
             own = levels if shifts is None else sorted(set(shifts.bases))
             read = reader_of(self.model.loss, own, most=most)
-            self.read = read if shifts is None else CalibratedReader(read, shifts, levels)
+            self.read = (
+                read if shifts is None else CalibratedReader(read, shifts, levels, from_zero=self.model.loss.from_zero)
+            )
         self.register_buffer("lowest", lowest_of(network))
         self.inputs = tuple(field for field in self.door.fields if 0 not in field.shape)
         shape = (network.sizes_.horizon, network.sizes_.targets)

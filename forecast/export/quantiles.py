@@ -78,21 +78,30 @@ class CalibratedReader(nn.Module):
 
     places: Tensor  # (T,)
     shifts: Tensor  # (H, C, T)
-    weights: Tensor  # (T, Q)
+    right: Tensor  # (Q,)
+    share: Tensor  # (Q,)
 
-    def __init__(self, read: Reader, shifts: Shifts, levels: Sequence[float]) -> None:
+    def __init__(self, read: Reader, shifts: Shifts, levels: Sequence[float], *, from_zero: bool) -> None:
         super().__init__()
         self.read, bases = read, sorted(set(shifts.bases))
         self.register_buffer("places", torch.tensor([bases.index(base) for base in shifts.bases]))
         self.register_buffer("shifts", torch.as_tensor(shifts.values))
-        every = torch.eye(len(shifts.levels), dtype=torch.float64)
-        grid, wanted = (torch.tensor(list(part), dtype=torch.float64) for part in (shifts.levels, levels))
-        self.register_buffer("weights", interpolated(every, grid, wanted))
+        grid, wanted = np.asarray(shifts.levels), np.asarray(levels, np.float64)
+        right = np.clip(np.searchsorted(grid, wanted - 1e-6), 1, len(grid) - 1)
+        share = np.clip((wanted - grid[right - 1]) / (grid[right] - grid[right - 1]), 0, 1)
+        self.register_buffer("right", torch.as_tensor(right))
+        self.register_buffer("share", torch.as_tensor(share))
+        self.lowest = 0.0 if from_zero else -math.inf
 
     def forward(self, raw: Tensor, scale: Tensor) -> Tensor:
         """Return quantiles: (B, H, C, Q)."""
         moved = self.read(raw, scale).index_select(-1, self.places).double() + self.shifts
-        return moved.sort(dim=-1).values @ self.weights
+        ordered = moved.sort(dim=-1).values  # NaN last: what is not told
+        below, above = (ordered.index_select(-1, at) for at in (self.right - 1, self.right))
+        mixed = torch.where(
+            self.share == 0, below, torch.where(self.share == 1, above, torch.lerp(below, above, self.share))
+        )
+        return torch.where(mixed < self.lowest, self.lowest, mixed)
 
 
 class OffsetReader(nn.Module):

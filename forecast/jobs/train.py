@@ -91,7 +91,7 @@ def _train(settings: dict[str, Any], folder: Path) -> None:
         write_scores(folder, scored)
         write_whole(folder / "test.parquet", scored.forecasts.to_parquet(index=False))
         sentence = conclusion(
-            scored, name=learner.name, columns=panel.columns, is_calibrated=bool(settings["calibration"]["windows"])
+            scored, name=learner.name, columns=panel.columns, is_calibrated=bare(fits[0]) is not fits[0]
         )
         title = f"held-back data: {test['windows']} windows of {learner.horizon} steps, {averaged(scored)}"
         print_scores(console, scored, panel, title=title, name=learner.name)

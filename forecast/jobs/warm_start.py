@@ -139,6 +139,8 @@ def _refuse_other_settings(settings: dict[str, Any], saved: Predictor) -> None:
             )
     if any(word.startswith("ensemble") for word in words()):
         raise ConfigError("a warm start goes on with the members of the saved run. Leave ensemble settings out.")
+    if any(word.startswith("calibration") for word in words()):
+        raise ConfigError("a warm start goes on with the calibration of the saved run, or none. Leave calibration out.")
 
 
 def _named(group: str, setting: Setting) -> str:

@@ -72,13 +72,13 @@ class StudentT(Loss):
     def reached(self, raw: Tensor, scaled: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
         """Return the probability below an outcome, twice."""
         loc, width, df = self.parameters_of(raw)
-        level = stdtr(df.double().cpu().numpy(), ((scaled - loc) / width).double().cpu().numpy())
+        level = stdtr(df.cpu().double().numpy(), ((scaled - loc) / width).cpu().double().numpy())
         return (torch.as_tensor(level, dtype=raw.dtype, device=raw.device),) * 2
 
     def scaled_quantiles(self, raw: Tensor, levels: Tensor, scale: Tensor) -> Tensor:
         """Return loc + scale · t(level, df): (B, H, C, Q)."""
         loc, width, df = self.parameters_of(raw)
-        points = stdtrit(df[..., None].double().cpu().numpy(), levels.double().cpu().numpy())
+        points = stdtrit(df[..., None].cpu().double().numpy(), levels.cpu().double().numpy())
         return loc[..., None] + width[..., None] * torch.as_tensor(points, dtype=raw.dtype, device=raw.device)
 
     def scaled_draws(self, raw: Tensor, uniform: Tensor, scale: Tensor) -> Tensor:

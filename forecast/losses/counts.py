@@ -65,15 +65,15 @@ class Counts(Loss):
 
     def reached(self, raw: Tensor, scaled: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
         """Return the probability below a count, and the one up to it."""
-        own, unit = raw.double().cpu(), scale.double().cpu()
-        counts = (scaled.double().cpu() * unit).round().numpy()
+        own, unit = raw.cpu().double(), scale.cpu().double()
+        counts = (scaled.cpu().double() * unit).round().numpy()
         below, to = (torch.as_tensor(self.reached_by(own, number, unit)).to(raw) for number in (counts - 1, counts))
         return below, to
 
     def scaled_quantiles(self, raw: Tensor, levels: Tensor, scale: Tensor) -> Tensor:
         """Return quantiles that are whole numbers in the unit of the series: (B, H, C, Q)."""
-        raw, scale = raw.double().cpu(), scale.double().cpu()
-        counts = self.counts_at(raw, levels.double().cpu().numpy(), scale)
+        raw, scale = raw.cpu().double(), scale.cpu().double()
+        counts = self.counts_at(raw, levels.cpu().double().numpy(), scale)
         return (torch.as_tensor(counts) / scale[..., None]).to(levels)
 
 

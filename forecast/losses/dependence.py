@@ -40,7 +40,7 @@ class Dependence(nn.Module):
     def fit(self, scores: Tensor, observed: Tensor) -> None:
         """Learn from normal scores (B, H, C) of windows, where they were observed (B, H, C)."""
         for target in range(scores.shape[2]):
-            own, seen = scores[..., target].double().cpu(), observed[..., target].double().cpu()
+            own, seen = scores[..., target].cpu().double(), observed[..., target].cpu().double()
             self.factors[target] = _factors(_correlation(own, seen), rank=self.factors.shape[2]).to(self.factors)
 
     def levels(self, n: int, *, generator: torch.Generator) -> Tensor:

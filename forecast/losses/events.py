@@ -26,7 +26,8 @@ LEAST = 1e-30  # probability, so that its logarithm is finite in float32
 class EventLoss(Loss):
     """Parent of losses that read the raw output as the logit of an event: binary cross entropy.
 
-    There are no quantiles. Draws are 0 and 1, joint over steps as of any loss.
+    There are no quantiles. Draws are 0 and 1, joint over steps as of any loss, but less so than events are: what is 0
+    or 1 tells little of how steps go together.
     """
 
     outputs = 1
@@ -79,6 +80,11 @@ class EventLoss(Loss):
     def scaled_quantiles(self, raw: Tensor, levels: Tensor, scale: Tensor) -> Tensor:
         """Return 1 at levels beyond the probability that nothing occurs, else 0: (B, H, C, Q)."""
         return (levels > self.log_chances(raw)[1].exp()[..., None]).to(raw.dtype)
+
+    def reached(self, raw: Tensor, scaled: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the probability below what happened, and the one up to it: (B, H, C) each."""
+        none, happened = self.log_chances(raw)[1].exp(), scaled > 0.5
+        return torch.where(happened, none, 0.0), torch.where(happened, 1.0, none)
 
     def restored(self, scaled: Tensor, affine: Affine) -> Tensor:
         """Return draws as they are, same shape."""

@@ -88,12 +88,12 @@ class Loss(nn.Module, ABC):
     @torch.no_grad()
     def calibrate(self, raw: Tensor, outcome: Outcome, affine: Affine) -> None:
         """Learn from windows what training did not: how the errors of one step go with those of others."""
-        scaled, scale = self._scaled(raw, outcome, affine)
+        raw, scaled, scale = (part.cpu() for part in (raw, *self._scaled(raw, outcome, affine)))
         few = slice(max(MOST_CELLS // scaled[0].numel(), 1))  # windows of a long horizon take much memory
         below, to = self.reached(raw[few], scaled[few], scale if len(scale) == 1 else scale[few])
         drawn = torch.rand(below.shape, generator=torch.Generator().manual_seed(0)).to(below)
         scores = torch.special.ndtri((below + drawn * (to - below)).clamp(1e-4, 1 - 1e-4))
-        self.dependence.fit(scores, outcome.observed[few])
+        self.dependence.fit(scores, outcome.observed[few].cpu())
 
     @abstractmethod
     def stepwise(self, raw: Tensor, scaled: Tensor, scale: Tensor) -> Tensor:

@@ -59,7 +59,7 @@ class Quantile(Loss):
 
     def scaled_quantiles(self, raw: Tensor, levels: Tensor, scale: Tensor) -> Tensor:
         """Interpolate between trained levels: (B, H, C, Q)."""
-        trained = self.trained.to(raw.dtype)
+        trained = self.trained.to(raw)
         if torch.equal(levels, trained):
             return self.all_levels(raw)
         return interpolated(self.all_levels(raw), trained, levels)

@@ -83,7 +83,7 @@ class Tweedie(Loss):
         parts, size = self.parts_of(raw)
         bend, middle, width = self._gamma_of(raw)
         many = torch.special.gammainc(bend, (bend + (scaled - middle) / width * bend.sqrt()).clamp(min=0))
-        few = torch.as_tensor(_reached((scaled / size).double().cpu().numpy(), parts.cpu().numpy(), self.shape)).to(raw)
+        few = torch.as_tensor(_reached((scaled / size).cpu().double().numpy(), parts.cpu().numpy(), self.shape)).to(raw)
         to = torch.where(parts > MANY, many, few)
         return torch.where(scaled > 0, to, 0.0), to
 
@@ -97,7 +97,7 @@ class Tweedie(Loss):
         if not (parts > MANY).any():
             return few
         bend, middle, width = (part[..., None] for part in self._gamma_of(raw))
-        points = gammaincinv(bend.double().cpu().numpy(), levels.double().cpu().numpy())
+        points = gammaincinv(bend.cpu().double().numpy(), levels.cpu().double().numpy())
         many = middle + width * (torch.as_tensor(points).to(raw) - bend) / bend.sqrt()
         return torch.where(parts > MANY, many.clamp(min=0), few)
 
@@ -152,8 +152,8 @@ def _table(shape: float) -> np.ndarray:
     """Return logarithms of quantiles of a positive sum of parts of scale 1: by expected number, and normal score."""
     parts = np.geomspace(FEWEST, MANY, RATES)
     levels = ndtr(np.linspace(-REACH, REACH, SCORES))
-    wanted = np.exp(-parts)[:, None] + levels * -np.expm1(-parts)[:, None]
-    low, high = np.full(wanted.shape, -40.0 / shape), np.full(wanted.shape, np.log(30 * (MANY + shape + 10)))
+    most = 4 * (MANY + 6 * MANY**0.5 + 6) * (shape + 10)
+    low, high = np.full((RATES, SCORES), -40.0 / shape), np.full((RATES, SCORES), np.log(most))
     for _ in range(HALVINGS):
         middle = (low + high) / 2
         # Of few parts the difference of probabilities near 1 has no digits left: the positive share is compared.
