@@ -21,7 +21,9 @@ from forecast.ensemble import Ensemble
 from forecast.errors import ConfigError
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))  # scripts, not a package
-experiments, m4, long_horizon, public = map(importlib.import_module, ("experiments", "m4", "long_horizon", "public"))
+experiments, m4, long_horizon, public, intervals, counts = map(
+    importlib.import_module, ("experiments", "m4", "long_horizon", "public", "intervals", "counts")
+)
 
 LENGTHS = m4.Lengths(horizon=4, season=7)
 SMALL = {"train": 60, "span": 20}
@@ -195,3 +197,26 @@ def test_a_network_that_refuses_a_public_set_is_told_and_the_others_are_scored(
     assert capsys.readouterr().out == "lstm refuses: positive series only.\n"
     assert list(table.index) == ["linear", "naive", "ridge", "seasonal_naive"]
     assert table.notna()["seconds"].tolist() == [True, False, False, False]
+
+
+def test_intervals_are_scored_as_the_tables_do_and_held_beside_a_bootstrap_over_series() -> None:
+    frame = made_frame(series=40, rows=30)
+    data = m4.held_back(frame, LENGTHS)
+    spread = np.full(data.truth.shape, 2.0)
+    quantiles = data.truth[..., None] + spread[..., None] * np.linspace(-1, 1, len(intervals.LEVELS))
+    quantiles[:4] += 100.0  # four of forty series lie below all of it
+    own = intervals.scores(data, data.truth, quantiles)
+    assert own.held_80 == pytest.approx(0.9) and own.held_95 == pytest.approx(0.9) and own.mase == 0
+    error = np.sqrt(0.9 * 0.1 / 40)  # of a share of forty
+    assert own.off_80 == pytest.approx((0.9 - 0.8) / error, rel=0.1)
+    assert own.off_95 == pytest.approx((0.9 - 0.95) / error, rel=0.1)
+    few = intervals.scores(data, data.truth, quantiles[..., 1:-1], intervals.LEVELS[1:-1])
+    assert np.isnan(few.msis) and few.wql_100 == own.wql_100
+
+
+def test_losses_are_compared_series_by_series() -> None:
+    reference = np.random.default_rng(0).exponential(size=500)
+    beside, low, high = counts._beside(1.1 * reference, reference)
+    assert (beside, low, high) == pytest.approx((10, 10, 10))  # paired: the series that are drawn do not matter
+    beside, low, high = counts._beside(np.random.default_rng(1).exponential(size=500), reference)
+    assert low < beside < high and high - low > 10
