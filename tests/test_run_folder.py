@@ -40,7 +40,7 @@ def folders(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 def test_a_second_run_in_a_folder_is_refused_and_touches_nothing(
     job: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    words = {"predict": ("run=model",), "diagnose": ("run=model",)}.get(job, ("horizon=3",))
+    words = dict.fromkeys(("predict", "diagnose", "export"), ("run=model",)).get(job, ("horizon=3",))
     with _holder(tmp_path / "run"):
         (tmp_path / "run" / "log.txt").write_text("of the first run", encoding="utf-8")
         before = files_in(tmp_path)

@@ -41,6 +41,8 @@ def test_a_warm_start_goes_on_from_the_weights() -> None:
     trained.set_params(training__learning_rate=1e-12).fit(_table("new", seed=1), warm_start=True)
     after = _weights(trained)
     for name, values in before.items():
+        if name.startswith("loss."):  # how steps go together is taken from the new windows
+            continue
         torch.testing.assert_close(after[name], values, rtol=0, atol=1e-9, equal_nan=True)
     anew = _forecaster(training=Training(steps=3, batch_size=8, learning_rate=1e-12), seed=1).fit(_table())
     assert not torch.allclose(_weights(anew)["network.head.direct.weight"], before["network.head.direct.weight"])
