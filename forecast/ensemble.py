@@ -22,13 +22,12 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from forecast.calibration import reordered
-from forecast.combination import best_weights, combination, given_weights, spread_of
+from forecast.combination import combination, given_weights
 from forecast.data.columns import Columns
 from forecast.data.encoding import Encoding
 from forecast.data.panel import Panel
-from forecast.data.splits import refuse_short, split_ends, usual_split
-from forecast.data.windows import observed_origins
-from forecast.errors import ArtifactError, ConfigError, DataError, check_count
+from forecast.data.splits import refuse_short
+from forecast.errors import ArtifactError, ConfigError, check_count
 from forecast.folders import steadily
 from forecast.forecaster import Forecaster
 from forecast.losses import EventLoss
@@ -37,6 +36,7 @@ from forecast.predictor import Predictor, Table
 from forecast.saved import artifact
 from forecast.saved.nested import Nested
 from forecast.trained import Yardstick
+from forecast.weighing import common_levels, held_back_ends, weights_after
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
@@ -216,7 +216,7 @@ class Ensemble(Predictor):
 
     def own_levels(self) -> tuple[float, ...]:
         """Return the levels of the first member, or those of any member that all can give where one lacks some."""
-        return _common_levels(self.members_)
+        return common_levels(self.members_)
 
     def save(self, path: str | Path) -> Path:
         """Write the fitted ensemble as a folder of saved forecasters; whole or not at all."""
@@ -375,47 +375,14 @@ class Ensemble(Predictor):
 
     def _validated(self, panel: Panel, *, folder: Path | None) -> np.ndarray:
         """Return the best weights on horizons held back, of members that have not seen them."""
-        ends = self._held_back(panel)
+        ends = held_back_ends(panel, horizon=self.horizon, windows=self.validation)
         members = self._fitted(self._copies(), panel.until(ends[0]), {}, folder=folder)
-        context = min(member.context_length_ for member in members)
-        series, origins = self._scored_origins(panel, ends, context)
-        levels = _common_levels(members)
-        values = np.stack([member.predict_origins(panel, series, origins, levels=levels) for member in members])
-        quantiles = values[..., 1:] if levels else values[..., :1]
-        steps = panel.offsets[series][:, None] + origins[:, None] + np.arange(self.horizon)
-        spreads = [
-            spread_of(panel.series(number)[:end], seasonality=members[0].seasonality_)
-            for number, end in enumerate(ends[0])
-        ]
-        scale = np.stack(spreads)[series]
-        if not np.isfinite(scale).any():
+        weights, are_told = weights_after(members, panel, ends)
+        if not are_told:
             log.warning("every series is constant before the steps held back, so that members weigh the same.")
-        weights = best_weights(quantiles, panel.target[steps], scale, levels or (0.5,))
         told = [f"{weight:.2f} {label(*one)}" for one, weight in zip(enumerate(members), weights, strict=True)]
         log.info("weights by validation: %s", ", ".join(told))
         return weights
-
-    def _held_back(self, panel: Panel) -> np.ndarray:
-        """Return where the known part of each series ends at each origin held back: (W, n)."""
-        ends = split_ends(panel, horizon=self.horizon, windows=self.validation, split=usual_split(panel))
-        if (ends[0] <= self.horizon).all():
-            raise self._nothing_left(panel)
-        self._scored_origins(panel, ends, int(panel.ends.max()))  # refuses before training what it would after it
-        return ends
-
-    def _scored_origins(self, panel: Panel, ends: np.ndarray, context: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return series and ends (N,) of the origins with an observation in the context and in a full horizon."""
-        _, series, origins = observed_origins(panel, ends, context_length=context, horizon=self.horizon)
-        if not len(series):
-            raise self._nothing_left(panel)
-        return series, origins
-
-    def _nothing_left(self, panel: Panel) -> DataError:
-        return DataError(
-            f"weights='validation' holds back validation={self.validation} horizons of {self.horizon} steps, which "
-            f"leaves nothing to train on or to score; the longest series has {panel.ends.max()} steps. Lower "
-            "validation, give longer series, or leave weights out."
-        )
 
 
 def _place(number: int) -> str:
@@ -436,13 +403,3 @@ def _refuse_different(first: Forecaster, number: int, member: Forecaster) -> Non
 
 def _forecast_of(words: str) -> str:
     return f"the probability that a target {words}" if words else "values"
-
-
-def _common_levels(members: Sequence[Forecaster]) -> tuple[float, ...]:
-    def all_cover(level: float) -> bool:
-        return all(member.covers(level) for member in members)
-
-    first = members[0].own_levels()
-    if all(map(all_cover, first)):
-        return first
-    return tuple(sorted({level for member in members for level in member.own_levels() if all_cover(level)}))
