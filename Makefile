@@ -3,7 +3,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -q
 
 .DEFAULT_GOAL := help
@@ -24,13 +23,13 @@ demo: $(READY)
 	$(BIN)/python -m forecast train experiment=demo
 
 test: $(READY)
-	$(PYTEST) -m "not slow"
+	$(BIN)/python -m pytest -n auto -m "not slow"
 
 test-slow: $(READY)
-	$(PYTEST) -m slow
+	$(BIN)/python -m pytest -n auto -m slow
 
 test-all: $(READY)
-	$(PYTEST)
+	$(BIN)/python -m pytest -n auto
 
 # Every file of every pinned release by its sha256. torch is left out: its builds for CPU and CUDA differ.
 lock:
