@@ -1,0 +1,152 @@
+"""From the tables of a comparison to what they prove: for each data set and horizon, pairs, ranks and sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from forecast.comparison.significance.correction import Correction
+from forecast.comparison.significance.diebold_mariano import overlap
+from forecast.comparison.significance.tables import PAIRS, complete, pairs_table, ranks_table
+from forecast.comparison.significance.words import sentences
+from forecast.errors import DataError
+
+TASK = ["data", "horizon"]
+REFERENCES = ("seasonal_naive", "naive")  # what has to be beaten: the first that is there
+
+
+class Findings(NamedTuple):
+    """The frames of `pairs_table` and `ranks_table`, led by `data` and `horizon`, and what they say in words."""
+
+    pairs: pd.DataFrame
+    ranks: pd.DataFrame
+    sentences: list[str]
+
+
+def findings(
+    per_series: pd.DataFrame,
+    per_window: pd.DataFrame | None = None,
+    *,
+    metric: str | None = None,
+    step: int | None = None,
+    reference: str | None = None,
+    correction: Correction = "holm",
+    alpha: float = 0.05,
+    seed: int = 0,
+) -> Findings:
+    """Test each data set and horizon by itself.
+
+    Errors are averaged over seeds first: seeds are repetitions of one model, and to count each as a series would make p
+    too small. The correction is for the pairs of one data set and horizon.
+
+    Parameters
+    ----------
+    per_series : DataFrame
+        `data`, `horizon`, `model`, `seed`, `series` and metrics.
+    per_window : DataFrame, optional
+        The same with `fold`, a number for each window of a series, in order of time; for tests where series are few.
+    metric : str, optional
+        By which models are compared: `mase` where every model has it, else `mae`.
+    step : int, optional
+        Steps between two windows; None for windows that do not overlap.
+    reference : str, optional
+        The method to beat: seasonal naive where it is there and differs from naive, else naive.
+    correction, alpha, seed
+        As of `pairs_table`.
+
+    Raises
+    ------
+    DataError
+        If a fold of a series has several rows.
+    """
+    pairs, ranks, words = [], [], []
+    tasks: Iterable[tuple[Any, pd.DataFrame]] = per_series.groupby(TASK, sort=False)
+    for (data, horizon), group in tasks:
+        chosen = metric or ranking_metric(group)
+        errors = wide(group, chosen)
+        if errors.shape[1] < 2:
+            continue
+        held = _task(per_window, data=data, horizon=horizon)
+        table = pairs_table(
+            errors,
+            windows=None if held is None else over_windows(held, chosen, models=list(errors.columns)),
+            overlap=overlap(horizon=horizon, step=step or horizon),
+            metric=chosen,
+            correction=correction,
+            alpha=alpha,
+            seed=seed,
+        )
+        ranked = ranks_table(errors, alpha=alpha)
+        beaten = reference if reference in errors else reference_method(errors)
+        said = [*sentences(table, ranked, reference=beaten, correction=correction, alpha=alpha), *_left_out(errors)]
+        pairs.append(_labelled(table, data=data, horizon=horizon))
+        ranks.append(_labelled(ranked, data=data, horizon=horizon))
+        words.append((data, horizon, said))
+    if not pairs:
+        return Findings(pd.DataFrame(columns=[*TASK, *PAIRS]), pd.DataFrame(columns=TASK), [])
+    return Findings(pd.concat(pairs, ignore_index=True), pd.concat(ranks, ignore_index=True), _together(words))
+
+
+def ranking_metric(per_series: pd.DataFrame) -> str:
+    """Return `mase` where every model has it, else `mae`."""
+    counts = per_series.groupby("model", sort=False)["mase"].count() if "mase" in per_series else pd.Series([0])
+    return "mase" if bool((counts > 0).all()) else "mae"
+
+
+def reference_method(errors: pd.DataFrame) -> str | None:
+    """Return the simple method to beat; without a season the seasonal one is the naive one, and is called so."""
+    held = [name for name in REFERENCES if name in errors]
+    same = len(held) == 2 and bool((errors[held[0]] == errors[held[1]]).all())
+    return held[-1 if same else 0] if held else None
+
+
+def wide(per_series: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Return the mean over seeds of the error of each series (rows) by each model (columns), models as they come."""
+    models = per_series["model"].unique()
+    table = per_series.pivot_table(index="series", columns="model", values=metric, sort=False, dropna=False)
+    return table.reindex(columns=models).dropna(axis=1, how="all")
+
+
+def over_windows(per_window: pd.DataFrame, metric: str, *, models: list[str]) -> pd.DataFrame | None:
+    """Return the mean over seeds and series of the error at each origin by each model; None where no origin has all."""
+    keys = ["fold", "series"]
+    if per_window.duplicated([*keys, "model", "seed"]).any():
+        raise DataError("a fold of a series has several rows of one model and seed. Number its windows by `fold`.")
+    table = per_window.pivot_table(index=keys, columns="model", values=metric, dropna=False)
+    held = table.reindex(columns=models).dropna()
+    sizes = held.groupby("fold").size()
+    # A fold that lacks a series would be another mixture of series than the rest.
+    whole = sizes.index[sizes == per_window["series"].nunique()]
+    return held.groupby("fold").mean().loc[whole] if len(whole) else None
+
+
+def _task(frame: pd.DataFrame | None, *, data: str, horizon: int) -> pd.DataFrame | None:
+    return None if frame is None else frame[(frame["data"] == data) & (frame["horizon"] == horizon)]
+
+
+def _labelled(table: pd.DataFrame, *, data: str, horizon: int) -> pd.DataFrame:
+    return table.assign(data=data, horizon=horizon)[[*TASK, *table.columns]]
+
+
+def _left_out(errors: pd.DataFrame) -> list[str]:
+    missing = len(errors) - len(complete(errors))
+    fewest = errors.notna().sum().idxmin()
+    if not missing:
+        return []
+    return [
+        f"{missing} of {len(errors)} series are left out: not every model has an error there ({fewest} the fewest)."
+    ]
+
+
+def _together(words: list[tuple[str, int, list[str]]]) -> list[str]:
+    """Join the sentences, each led by its data set and horizon where there are several."""
+    if len(words) == 1:
+        return words[0][2]
+    horizons = {data: {horizon for name, horizon, _ in words if name == data} for data, _, _ in words}
+    return [
+        f"{data}{f', horizon {horizon}' if len(horizons[data]) > 1 else ''}: {sentence}"
+        for data, horizon, said in words
+        for sentence in said
+    ]
