@@ -9,7 +9,7 @@ import pandas as pd
 
 from forecast.comparison.significance.correction import Correction
 from forecast.comparison.significance.diebold_mariano import overlap
-from forecast.comparison.significance.tables import PAIRS, complete, pairs_table, ranks_table
+from forecast.comparison.significance.tables import PAIRS, RANKS, complete, pairs_table, ranks_table
 from forecast.comparison.significance.words import sentences
 from forecast.errors import DataError
 
@@ -65,27 +65,25 @@ def findings(
     tasks: Iterable[tuple[Any, pd.DataFrame]] = per_series.groupby(TASK, sort=False)
     for (data, horizon), group in tasks:
         chosen = metric or ranking_metric(group)
-        errors = wide(group, chosen)
+        whole = wide(group, chosen)
+        errors = _comparable(whole)
         if errors.shape[1] < 2:
             continue
-        held = _task(per_window, data=data, horizon=horizon)
-        table = pairs_table(
-            errors,
-            windows=None if held is None else over_windows(held, chosen, models=list(errors.columns)),
-            overlap=overlap(horizon=horizon, step=step or horizon),
-            metric=chosen,
-            correction=correction,
-            alpha=alpha,
-            seed=seed,
-        )
+        windows = None
+        if per_window is not None:
+            held = per_window[(per_window["data"] == data) & (per_window["horizon"] == horizon)]
+            windows = over_windows(held, chosen, models=list(errors.columns))
+        reach = overlap(horizon=horizon, step=step or horizon)
+        settings: dict[str, Any] = {"metric": chosen, "correction": correction, "alpha": alpha, "seed": seed}
+        table = pairs_table(errors, windows=windows, overlap=reach, **settings)
         ranked = ranks_table(errors, alpha=alpha)
         beaten = reference if reference in errors else reference_method(errors)
-        said = [*sentences(table, ranked, reference=beaten, correction=correction, alpha=alpha), *_left_out(errors)]
+        told = sentences(table, ranked, reference=beaten, correction=correction, alpha=alpha)
         pairs.append(_labelled(table, data=data, horizon=horizon))
         ranks.append(_labelled(ranked, data=data, horizon=horizon))
-        words.append((data, horizon, said))
+        words.append((data, horizon, [*told, *_left_out(whole, errors)]))
     if not pairs:
-        return Findings(pd.DataFrame(columns=[*TASK, *PAIRS]), pd.DataFrame(columns=TASK), [])
+        return Findings(pd.DataFrame(columns=[*TASK, *PAIRS]), pd.DataFrame(columns=[*TASK, *RANKS]), [])
     return Findings(pd.concat(pairs, ignore_index=True), pd.concat(ranks, ignore_index=True), _together(words))
 
 
@@ -122,22 +120,26 @@ def over_windows(per_window: pd.DataFrame, metric: str, *, models: list[str]) ->
     return held.groupby("fold").mean().loc[whole] if len(whole) else None
 
 
-def _task(frame: pd.DataFrame | None, *, data: str, horizon: int) -> pd.DataFrame | None:
-    return None if frame is None else frame[(frame["data"] == data) & (frame["horizon"] == horizon)]
+def _comparable(errors: pd.DataFrame) -> pd.DataFrame:
+    """Drop the models with the fewest errors until there is a series that all others have."""
+    while errors.shape[1] and errors.dropna().empty:
+        errors = errors.drop(columns=errors.notna().sum().idxmin())
+    return errors
+
+
+def _left_out(whole: pd.DataFrame, errors: pd.DataFrame) -> list[str]:
+    """Say which models and how many series were not compared."""
+    dropped = [str(model) for model in whole if model not in errors]
+    found = [f"{name} is left out of the tests: no series has an error of every model with it." for name in dropped]
+    missing, fewest = len(errors) - len(complete(errors)), errors.notna().sum().idxmin()
+    if missing:
+        why = f"not every model has an error there ({fewest} the fewest)"
+        found.append(f"{missing} of {len(errors)} series are left out: {why}.")
+    return found
 
 
 def _labelled(table: pd.DataFrame, *, data: str, horizon: int) -> pd.DataFrame:
     return table.assign(data=data, horizon=horizon)[[*TASK, *table.columns]]
-
-
-def _left_out(errors: pd.DataFrame) -> list[str]:
-    missing = len(errors) - len(complete(errors))
-    fewest = errors.notna().sum().idxmin()
-    if not missing:
-        return []
-    return [
-        f"{missing} of {len(errors)} series are left out: not every model has an error there ({fewest} the fewest)."
-    ]
 
 
 def _together(words: list[tuple[str, int, list[str]]]) -> list[str]:

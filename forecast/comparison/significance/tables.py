@@ -21,21 +21,24 @@ Array = NDArray[np.float64]
 FEWEST_SERIES = 6  # 2 / 2^6 is the first chance below 5 %
 OVER_SERIES, OVER_WINDOWS = "Wilcoxon", "Diebold-Mariano"
 PAIRS = (
-    *(
-        "model",
-        "other",
-        "metric",
-        "series",
-        "count",
-        "win_rate",
-        "win_low",
-        "win_high",
-        "skill",
-        "skill_low",
-        "skill_high",
-    ),
-    *("p", "p_corrected", "significant", "test", "reason"),
+    "model",
+    "other",
+    "metric",
+    "series",
+    "count",
+    "win_rate",
+    "win_low",
+    "win_high",
+    "skill",
+    "skill_low",
+    "skill_high",
+    "p",
+    "p_corrected",
+    "significant",
+    "test",
+    "reason",
 )
+RANKS = ("model", "mean_rank", "critical_difference", "low", "high", "groups", "series", "friedman_p")
 
 
 class _Sample(NamedTuple):

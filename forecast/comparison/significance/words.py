@@ -76,10 +76,9 @@ def pair_sentence(row: Any, *, correction: Correction = "holm", tests: int = 2, 
             f"{model} and {other} differ significantly at {level} ({test}), but there is no plain winner: {model} is "
             f"better on {_percent(row.win_rate)} of {unit}, with {_worth(row)}, so a few {unit} weigh much."
         )
-    share = (
-        f"{'beats' if won else 'loses to'} {other} on {_percent(row.win_rate if won else 1 - row.win_rate)} of {unit}"
-    )
-    return f"{model} {share}, with {_worth(row)}; the difference is significant at {level} ({test})."
+    does, share = ("beats", row.win_rate) if won else ("loses to", 1 - row.win_rate)
+    outcome = f"{model} {does} {other} on {_percent(share)} of {unit}, with {_worth(row)}"
+    return f"{outcome}; the difference is significant at {level} ({test})."
 
 
 def called(model: str) -> str:
