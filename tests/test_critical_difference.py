@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecast.comparison.significance.tables import ranks_table
+from forecast.comparison.significance.standings import ranks_table
 from forecast.report.critical_difference import critical_difference_figure, diagram
 
 

@@ -10,8 +10,9 @@ from forecast.comparison.significance.correction import corrected
 from forecast.comparison.significance.diebold_mariano import diebold_mariano
 from forecast.comparison.significance.findings import Findings, findings
 from forecast.comparison.significance.paired import wilcoxon
-from forecast.comparison.significance.tables import PAIRS, RANKS, pairs_table, ranks_table
-from forecast.comparison.significance.words import sentences
+from forecast.comparison.significance.pairs import PAIRS, pairs_table
+from forecast.comparison.significance.standings import RANKS, ranks_table
+from forecast.comparison.significance.words import pair_sentence, sentences
 from forecast.errors import ConfigError, DataError
 
 MODELS = {"gru": 0.8, "lstm": 0.8, "seasonal_naive": 1.0, "naive": 1.3}
@@ -57,7 +58,7 @@ def test_pairs_are_worked_out_over_series() -> None:
     pairs = pairs_table(errors, metric="mase")
     assert list(pairs.columns) == list(PAIRS) and len(pairs) == 12
     row = _row(pairs, "gru", "naive")
-    assert (row["series"], row["count"], row["test"], row["metric"], row["reason"]) == (40, 40, "Wilcoxon", "mase", "")
+    assert (row["series"], row["n"], row["test"], row["metric"], row["reason"]) == (40, 40, "Wilcoxon", "mase", "")
     assert row["p"] == pytest.approx(wilcoxon(errors["gru"], errors["naive"]))
     assert row["win_rate"] == (errors["gru"] < errors["naive"]).mean()
     assert row["skill"] == pytest.approx(1 - errors["gru"].mean() / errors["naive"].mean())
@@ -91,7 +92,7 @@ def test_one_series_is_tested_over_windows() -> None:
     wide = windows.pivot(index="fold", columns="model", values="mase")
     pairs = _found(windows).pairs
     row = _row(pairs, "gru", "seasonal_naive")
-    assert (row["series"], row["count"], row["test"]) == (1, 40, "Diebold-Mariano")
+    assert (row["series"], row["n"], row["test"]) == (1, 40, "Diebold-Mariano")
     assert row["p"] == pytest.approx(diebold_mariano(wide["gru"], wide["seasonal_naive"]).p)
     assert row["significant"] and row["win_rate"] > 0.9 and np.isfinite(row["win_low"])
 
@@ -109,7 +110,7 @@ def test_few_series_are_tested_over_windows_of_their_mean() -> None:
 def test_a_fold_that_lacks_a_series_is_left_out() -> None:
     windows = _windows(2, folds=20)
     lacking = windows[~((windows["fold"] == 5) & (windows["series"] == "s1") & (windows["model"] == "gru"))]
-    assert set(_found(lacking).pairs["count"]) == {19}
+    assert set(_found(lacking).pairs["n"]) == {19}
 
 
 def test_windows_without_numbers_of_their_own_are_refused() -> None:
@@ -141,7 +142,7 @@ def test_seeds_are_averaged_and_not_counted_as_series() -> None:
     windows = _windows(seeds=3)
     pairs = _found(windows).pairs
     averaged = windows.groupby(["series", "model"])["mase"].mean().unstack()
-    assert set(pairs["count"]) == {40}
+    assert set(pairs["n"]) == {40}
     assert _row(pairs, "gru", "lstm")["p"] == pytest.approx(wilcoxon(averaged["gru"], averaged["lstm"]))
 
 
@@ -166,6 +167,21 @@ def test_ranks_of_one_series_tell_nobody_apart() -> None:
     ranks = ranks_table(_errors(1))
     assert ranks["mean_rank"].tolist() == [1, 2, 3, 4]
     assert ranks["critical_difference"].isna().all() and set(ranks["groups"]) == {"1"}
+
+
+def test_standing_tells_rank_wins_and_skill_against_the_reference() -> None:
+    found = _found(_windows())
+    table = found.standing.set_index("model")
+    errors = _errors()
+    assert set(table["reference"]) == {"seasonal_naive"}
+    assert table["rank"].to_dict() == pytest.approx(errors.rank(axis=1).mean().to_dict())
+    best = errors.idxmin(axis=1)
+    assert table["wins"].to_dict() == {model: (best == model).sum() for model in errors}
+    expected = 1 - errors.mean() / errors["seasonal_naive"].mean()
+    assert table["skill"].to_dict() == pytest.approx(expected.to_dict())
+    assert table.loc["gru", "skill_low"] < table.loc["gru", "skill"] < table.loc["gru", "skill_high"]
+    asked = _found(_windows(), reference={("made", 7): "naive"}).standing
+    assert set(asked["reference"]) == {"naive"}
 
 
 @pytest.mark.slow
@@ -196,6 +212,13 @@ def test_words_on_a_winner() -> None:
         f"The difference between lstm and gru is not significant (p = {p} after Holm's correction, Wilcoxon over 40 "
         "series): 40 series do not tell them apart.",
     ]
+
+
+def test_a_row_of_the_table_is_a_sentence() -> None:
+    row = _row(pairs_table(_errors()[["gru", "naive"]]), "naive", "gru")
+    told = pair_sentence(row, tests=1)
+    assert told.startswith("naive loses to gru on 100 % of series, with a mean error ")
+    assert told.endswith("; the difference is significant at 5 % (p < .001, Wilcoxon over 40 series).")
 
 
 def test_words_where_nobody_beats_the_simple_method() -> None:

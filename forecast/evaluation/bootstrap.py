@@ -12,7 +12,7 @@ Array = NDArray[np.float64]
 MANY = 30  # series, from which on these are resampled
 FEWEST = 10  # blocks of origins, below which an interval would be guesswork
 RESAMPLES = 1000
-CELLS = 2**24  # counts that are held at once
+CELLS = 2**22  # counts that are held at once
 ENDS = (2.5, 97.5)  # percentiles
 
 

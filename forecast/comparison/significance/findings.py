@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 from forecast.comparison.significance.correction import Correction
 from forecast.comparison.significance.diebold_mariano import overlap
-from forecast.comparison.significance.tables import PAIRS, RANKS, complete, pairs_table, ranks_table
+from forecast.comparison.significance.pairs import FEWEST_SERIES, PAIRS, complete, pairs_table
+from forecast.comparison.significance.standings import RANKS, STANDING, ranks_table, standing_table
 from forecast.comparison.significance.words import sentences
 from forecast.errors import DataError
 
@@ -18,10 +19,11 @@ REFERENCES = ("seasonal_naive", "naive")  # what has to be beaten: the first tha
 
 
 class Findings(NamedTuple):
-    """The frames of `pairs_table` and `ranks_table`, led by `data` and `horizon`, and what they say in words."""
+    """The frames of `pairs_table`, `ranks_table` and `standing_table`, led by `data` and `horizon`, and their words."""
 
     pairs: pd.DataFrame
     ranks: pd.DataFrame
+    standing: pd.DataFrame
     sentences: list[str]
 
 
@@ -31,7 +33,7 @@ def findings(
     *,
     metric: str | None = None,
     step: int | None = None,
-    reference: str | None = None,
+    reference: str | Mapping[tuple[str, int], str] | None = None,
     correction: Correction = "holm",
     alpha: float = 0.05,
     seed: int = 0,
@@ -51,8 +53,8 @@ def findings(
         By which models are compared: `mase` where every model has it, else `mae`.
     step : int, optional
         Steps between two windows; None for windows that do not overlap.
-    reference : str, optional
-        The method to beat: seasonal naive where it is there and differs from naive, else naive.
+    reference : str or mapping from (data, horizon) to str, optional
+        The method to beat; by default seasonal naive where it is there and differs from naive, else naive.
     correction, alpha, seed
         As of `pairs_table`.
 
@@ -61,7 +63,8 @@ def findings(
     DataError
         If a fold of a series has several rows.
     """
-    pairs, ranks, words = [], [], []
+    found: dict[str, list[pd.DataFrame]] = {"pairs": [], "ranks": [], "standing": []}
+    words = []
     tasks: Iterable[tuple[Any, pd.DataFrame]] = per_series.groupby(TASK, sort=False)
     for (data, horizon), group in tasks:
         chosen = metric or ranking_metric(group)
@@ -70,21 +73,25 @@ def findings(
         if errors.shape[1] < 2:
             continue
         windows = None
-        if per_window is not None:
+        if per_window is not None and len(complete(errors)) < FEWEST_SERIES:
             held = per_window[(per_window["data"] == data) & (per_window["horizon"] == horizon)]
             windows = over_windows(held, chosen, models=list(errors.columns))
         reach = overlap(horizon=horizon, step=step or horizon)
         settings: dict[str, Any] = {"metric": chosen, "correction": correction, "alpha": alpha, "seed": seed}
-        table = pairs_table(errors, windows=windows, overlap=reach, **settings)
-        ranked = ranks_table(errors, alpha=alpha)
-        beaten = reference if reference in errors else reference_method(errors)
-        told = sentences(table, ranked, reference=beaten, correction=correction, alpha=alpha)
-        pairs.append(_labelled(table, data=data, horizon=horizon))
-        ranks.append(_labelled(ranked, data=data, horizon=horizon))
+        pairs = pairs_table(errors, windows=windows, overlap=reach, **settings)
+        ranks = ranks_table(errors, alpha=alpha)
+        beaten = _reference(errors, reference.get((data, horizon)) if isinstance(reference, Mapping) else reference)
+        standing = standing_table(errors, pairs, ranks, reference=beaten)
+        for name, table in {"pairs": pairs, "ranks": ranks, "standing": standing}.items():
+            found[name].append(_labelled(table, data=data, horizon=horizon))
+        told = sentences(pairs, ranks, reference=beaten, correction=correction, alpha=alpha)
         words.append((data, horizon, [*told, *_left_out(whole, errors)]))
-    if not pairs:
-        return Findings(pd.DataFrame(columns=[*TASK, *PAIRS]), pd.DataFrame(columns=[*TASK, *RANKS]), [])
-    return Findings(pd.concat(pairs, ignore_index=True), pd.concat(ranks, ignore_index=True), _together(words))
+    columns = {"pairs": PAIRS, "ranks": RANKS, "standing": STANDING}
+    tables = {
+        name: pd.concat(held, ignore_index=True) if held else pd.DataFrame(columns=[*TASK, *columns[name]])
+        for name, held in found.items()
+    }
+    return Findings(**tables, sentences=_together(words))
 
 
 def ranking_metric(per_series: pd.DataFrame) -> str:
@@ -96,7 +103,7 @@ def ranking_metric(per_series: pd.DataFrame) -> str:
 def reference_method(errors: pd.DataFrame) -> str | None:
     """Return the simple method to beat; without a season the seasonal one is the naive one, and is called so."""
     held = [name for name in REFERENCES if name in errors]
-    same = len(held) == 2 and bool((errors[held[0]] == errors[held[1]]).all())
+    same = len(held) == 2 and errors[held[0]].equals(errors[held[1]])
     return held[-1 if same else 0] if held else None
 
 
@@ -118,6 +125,10 @@ def over_windows(per_window: pd.DataFrame, metric: str, *, models: list[str]) ->
     # A fold that lacks a series would be another mixture of series than the rest.
     whole = sizes.index[sizes == per_window["series"].nunique()]
     return held.groupby("fold").mean().loc[whole] if len(whole) else None
+
+
+def _reference(errors: pd.DataFrame, asked: str | None) -> str | None:
+    return asked if asked in errors else reference_method(errors)
 
 
 def _comparable(errors: pd.DataFrame) -> pd.DataFrame:
@@ -145,7 +156,8 @@ def _labelled(table: pd.DataFrame, *, data: str, horizon: int) -> pd.DataFrame:
 def _together(words: list[tuple[str, int, list[str]]]) -> list[str]:
     """Join the sentences, each led by its data set and horizon where there are several."""
     if len(words) == 1:
-        return words[0][2]
+        [(_, _, said)] = words
+        return said
     horizons = {data: {horizon for name, horizon, _ in words if name == data} for data, _, _ in words}
     return [
         f"{data}{f', horizon {horizon}' if len(horizons[data]) > 1 else ''}: {sentence}"

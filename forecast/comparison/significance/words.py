@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from forecast.comparison.significance.correction import Correction
-from forecast.comparison.significance.tables import FEWEST_SERIES, OVER_SERIES
+from forecast.comparison.significance.pairs import FEWEST_SERIES, OVER_SERIES
 
 NAMED = 5  # models that a sentence lists
 _CALLED = {"seasonal_naive": "seasonal naive"}
@@ -167,8 +167,8 @@ def _evidence(row: Any, *, correction: Correction) -> str:
 
 def _scope(row: Any) -> str:
     if row.test == OVER_SERIES:
-        return f"{row.count} series"
-    return f"{row.count} windows" + (f" of {row.series} series" if row.series > 1 else "")
+        return f"{row.n} series"
+    return f"{row.n} windows" + (f" of {row.series} series" if row.series > 1 else "")
 
 
 def _unit(row: Any) -> str:

@@ -1,4 +1,4 @@
-"""Tables of pairs and of ranks from the errors of many models on the same series."""
+"""The table of pairs: each model held against each other, by the test that what is given allows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from forecast.comparison.significance.correction import Correction, corrected
 from forecast.comparison.significance.diebold_mariano import FEWEST_ORIGINS, diebold_mariano
 from forecast.comparison.significance.paired import skill_intervals, skills, smallest_p, tied, wilcoxon, win_rate
-from forecast.comparison.significance.ranks import critical_difference, friedman, groups, mean_ranks
 from forecast.errors import ConfigError, DataError, unknown_name
 from forecast.evaluation.bootstrap import FEWEST
 
@@ -25,7 +24,7 @@ PAIRS = (
     "other",
     "metric",
     "series",
-    "count",
+    "n",
     "win_rate",
     "win_low",
     "win_high",
@@ -38,7 +37,6 @@ PAIRS = (
     "test",
     "reason",
 )
-RANKS = ("model", "mean_rank", "critical_difference", "low", "high", "groups", "series", "friedman_p")
 
 
 class _Sample(NamedTuple):
@@ -88,7 +86,7 @@ def pairs_table(
 
     Returns
     -------
-    DataFrame with two rows a pair, one for each direction: `model`, `other`, `metric`, `series`, `count` (series or
+    DataFrame with two rows a pair, one for each direction: `model`, `other`, `metric`, `series`, `n` (series or
     windows that the test rests on), `win_rate` (ties count half) with `win_low` and `win_high` (NaN where windows
     overlap), `skill` (1 - mean error / mean error of the other) with `skill_low` and `skill_high`, `p`, `p_corrected`,
     `significant`, `test`, and `reason` where the test cannot be made or cannot reach the level.
@@ -102,52 +100,6 @@ def pairs_table(
     reason = sample.reason or _out_of_reach(sample, tests=len(chosen), correction=correction, alpha=alpha)
     table["reason"] = table["reason"].replace("", reason)
     return table[list(PAIRS)]
-
-
-def ranks_table(errors: pd.DataFrame, *, alpha: float = 0.05) -> pd.DataFrame:
-    """Rank models over series.
-
-    Parameters
-    ----------
-    errors : DataFrame
-        The error of each series (rows) by each model (columns). Series that a model has no error of are left out.
-    alpha : float
-        Level of the critical difference.
-
-    Returns
-    -------
-    DataFrame, best first: `model`, `mean_rank`, `critical_difference` (NaN with fewer than two series), `low` and
-    `high` (half of it on each side: models whose intervals do not meet differ, as in the plots of Koning et al.),
-    `groups` (numbers of the groups it belongs to, such as "1 2"; models with a number in common are not told apart),
-    `series`, and `friedman_p`, by Iman and Davenport (NaN with fewer than three models).
-
-    References
-    ----------
-    Demšar (2006), Statistical comparisons of classifiers over multiple data sets, JMLR 7, 1-30.
-    Koning, Franses, Hibon and Stekler (2005), The M3 competition: statistical tests of the results, IJF 21, 397-409.
-    """
-    held = complete(errors)
-    values = tied(held)
-    series, models = values.shape
-    ranks = mean_ranks(values)
-    apart = critical_difference(models=models, series=series, alpha=alpha) if series > 1 else np.nan
-    numbers: list[list[str]] = [[] for _ in range(models)]
-    for number, group in enumerate(groups(ranks, apart=apart), start=1):
-        for model in group:
-            numbers[model].append(str(number))
-    table = pd.DataFrame(
-        {
-            "model": [str(name) for name in held.columns],
-            "mean_rank": ranks,
-            "critical_difference": apart,
-            "low": ranks - apart / 2,
-            "high": ranks + apart / 2,
-            "groups": [" ".join(own) for own in numbers],
-            "series": series,
-            "friedman_p": friedman(values).f_p if series > 1 and models > 2 else np.nan,
-        }
-    )
-    return table.sort_values("mean_rank", kind="stable", ignore_index=True)
 
 
 def complete(errors: pd.DataFrame) -> pd.DataFrame:
@@ -204,7 +156,7 @@ def _tested(
             ends = (won.low, won.high) if sample.overlap == 1 else (np.nan, np.nan)
             wins = {"win_rate": won.rate, "win_low": ends[0], "win_high": ends[1]}
             worth = {"skill": skill[own, other], "skill_low": low[own, other], "skill_high": high[own, other]}
-            names = {"model": models[own], "other": models[other], "count": len(sample.errors), "test": sample.test}
+            names = {"model": models[own], "other": models[other], "n": len(sample.errors), "test": sample.test}
             rows.append(names | wins | worth | {"p": raw, "p_corrected": right, "reason": reason})
     return pd.DataFrame(rows)
 
