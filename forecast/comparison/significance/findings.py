@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from forecast.comparison.significance.correction import Correction
@@ -111,7 +112,7 @@ def wide(per_series: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Return the mean over seeds of the error of each series (rows) by each model (columns), models as they come."""
     models = per_series["model"].unique()
     table = per_series.pivot_table(index="series", columns="model", values=metric, sort=False, dropna=False)
-    return table.reindex(columns=models).dropna(axis=1, how="all")
+    return table.reindex(columns=models).replace([np.inf, -np.inf], np.nan).dropna(axis=1, how="all")
 
 
 def over_windows(per_window: pd.DataFrame, metric: str, *, models: list[str]) -> pd.DataFrame | None:

@@ -147,9 +147,9 @@ def _level_with_best(ranks: pd.DataFrame, *, alpha: float) -> list[str]:
     if len(level) < 3:
         return []
     if len(level) == len(ranks):
-        return [f"Mean ranks over {series} series tell no two models apart (critical difference {apart:.2f})."]
+        return [f"Mean ranks over {series:,} series tell no two models apart (critical difference {apart:.2f})."]
     return [
-        f"By mean rank over {series} series, {_listed(level[1:])} cannot be told from {called(level[0])} "
+        f"By mean rank over {series:,} series, {_listed(level[1:])} cannot be told from {called(level[0])} "
         f"(critical difference {apart:.2f} at {_percent(alpha)})."
     ]
 
@@ -167,8 +167,8 @@ def _evidence(row: Any, *, correction: Correction) -> str:
 
 def _scope(row: Any) -> str:
     if row.test == OVER_SERIES:
-        return f"{row.n} series"
-    return f"{row.n} windows" + (f" of {row.series} series" if row.series > 1 else "")
+        return f"{row.n:,} series"
+    return f"{row.n:,} windows" + (f" of {row.series} series" if row.series > 1 else "")
 
 
 def _unit(row: Any) -> str:
