@@ -153,6 +153,13 @@ def _refuse_strangers(path: Path, settings: str, own: str, *, kind: str) -> None
 
 def refuse_absent(path: Path, settings: str, *, kind: str) -> None:
     """Refuse a folder without the file that every saved one has."""
+    if not path.exists():
+        raise AbsentError(f"there is no saved {kind} in {str(path)!r}: there is no such folder.")
+    if (path / "checkpoints").is_dir():
+        raise AbsentError(
+            f"there is no saved {kind} in {str(path)!r}: that run was interrupted before, or is a backtest. A training "
+            f"goes on with forecast train resume={path}."
+        )
     if not (path / settings).is_file():
         raise AbsentError(
             f"there is no saved {kind} in {str(path)!r} ({settings} is missing). A run keeps its own in the folder "

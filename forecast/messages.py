@@ -16,7 +16,10 @@ from forecast.errors import ForecastError, unknown_name
 from forecast.files import write_error
 from forecast.run_folder import is_claimed
 
-QUOTING = """A value with = , : brackets or letters beyond a to z is quoted twice: 'NAME="VALUE"'."""
+QUOTING = (
+    """A value with = , : brackets or letters beyond a to z is quoted twice: 'NAME="VALUE"', """
+    """in a list each by itself: 'NAME=["ONE","TWO"]'."""
+)
 VALUES = (  # what Hydra says of a value, and what a person is told
     (r"Missing mandatory value: (\S+)", "{0} is not set. Add {0}=VALUE."),
     (r"Error merging override (\S+)=([^\n]*)\n.* is not a ListConfig", "{0} is a list, got {1!r}. Write '{0}=[{1}]'."),

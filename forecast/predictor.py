@@ -219,14 +219,17 @@ class Predictor(BaseEstimator, ABC):
             )  # fmt: skip
         return raised
 
-    def sample_origins(self, panel: Panel, series: np.ndarray, ends: np.ndarray, *, paths: int) -> np.ndarray:
-        """Draw sample paths from any origins, series and ends (N,), as `sample` does: float64 (N, H, C, paths).
+    def sample_origins(
+        self, panel: Panel, series: np.ndarray, ends: np.ndarray, *, paths: int, draw: int = 0
+    ) -> np.ndarray:
+        """Draw sample paths from any origins, series and ends (N,): float64 (N, H, C, paths).
 
-        NaN, and what is refused, as of `predict_origins`.
+        Origins of one call share the random numbers of a path. Another number `draw` draws others; 0 is that of
+        `sample`. NaN, and what is refused, as of `predict_origins`.
         """
         check_count("paths", paths)
         seen = self._seen(panel, series, ends)
-        drawn = self._paths(panel, series, ends, int(paths), seed=self.path_seed)
+        drawn = self._paths(panel, series, ends, int(paths), seed=self.path_seed + draw)
         return self._finished(drawn, seen, panel.ids[series])
 
     def _finished(self, values: np.ndarray, seen: np.ndarray, ids: pd.Index) -> np.ndarray:

@@ -353,9 +353,14 @@ def test_a_missing_file_is_named(saved: Path, name: str) -> None:
 
 
 def test_a_folder_without_a_forecaster_is_refused(tmp_path: Path, fitted: Forecaster) -> None:
-    for folder in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(FileNotFoundError, match=r"no saved forecaster.*forecaster\.yaml is missing"):
-            Forecaster.load(folder)
+    (tmp_path / "interrupted" / "checkpoints").mkdir(parents=True)
+    for folder, why in (
+        (".", r"forecaster\.yaml is missing"),
+        ("nowhere", "no such folder"),
+        ("interrupted", "resume="),
+    ):
+        with pytest.raises(FileNotFoundError, match=rf"no saved forecaster.*{why}"):
+            Forecaster.load(tmp_path / folder)
     (tmp_path / "thesis.txt").write_text("irreplaceable", encoding="utf-8")
     with pytest.raises(ArtifactError, match="is no saved forecaster. Choose another folder"):
         fitted.save(tmp_path)

@@ -370,11 +370,23 @@ def test_sample_paths_of_each_fold_are_those_from_its_cutoff() -> None:
     assert found is not None
     assert list(found) == ["unique_id", "ds", "cutoff", "fold", "sample", "forecast"]
     assert len(found) == 2 * 2 * 3 * HORIZON and (found["ds"] > found["cutoff"]).all()
-    for (_, cutoff), own in found.groupby(["fold", "cutoff"]):
-        known = frame[frame["ds"] <= cutoff]
-        expected = _forecaster().fit(known).sample(paths=3)
-        pd.testing.assert_frame_equal(own.drop(columns=["cutoff", "fold"]).reset_index(drop=True), expected)
-    assert found["fold"].unique().tolist() == [1, 2]
+    for fold, (cutoff, own) in enumerate(found.groupby("cutoff")):
+        fitted = _forecaster().fit(frame[frame["ds"] <= cutoff])
+        panel = fitted.panel_
+        drawn = fitted.sample_origins(panel, np.arange(2), panel.ends, paths=3, draw=fold)
+        assert (own["fold"] == fold + 1).all()
+        assert np.array_equal(own["forecast"], np.moveaxis(drawn[:, :, 0], 2, 1).reshape(-1))
+        if fold == 0:
+            expected = fitted.sample(paths=3)
+            pd.testing.assert_frame_equal(own.drop(columns=["cutoff", "fold"]).reset_index(drop=True), expected)
+
+
+def test_paths_of_one_fold_and_of_the_next_share_no_random_numbers() -> None:
+    frame = made_frame(series=1)
+    found = backtest(_forecaster(), frame, folds=2, paths=40).paths
+    assert found is not None
+    first, second = (own.pivot(index="sample", columns="ds", values="forecast") for _, own in found.groupby("fold"))
+    assert not np.array_equal(np.argsort(first.to_numpy()[:, 0]), np.argsort(second.to_numpy()[:, 0]))
 
 
 def test_paths_keep_to_their_origins_where_some_lack_a_target() -> None:

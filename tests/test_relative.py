@@ -51,10 +51,10 @@ def test_where_no_series_is_lost_the_worst_have_the_largest_error() -> None:
         assert (worst.series, worst.values, worst.beaten) == (["B", "C"], [2.0, 1.5], False)
 
 
-def test_of_several_targets_a_series_counts_by_its_worst() -> None:
+def test_of_several_targets_pairs_are_told_by_themselves() -> None:
     scored = _scored(("warm", "wet"), net=[1.0, 2.0, 3.0, 1.0], ridge=[1.0, 1.0, 1.0, 1.0])
     worst = worst_series(scored, metric="mase", name="net", count=4)
-    assert (worst.series, worst.values) == (["s1", "s0"], [3.0, 2.0])
+    assert (worst.series, worst.values) == ([("s1", "warm"), ("s0", "wet")], [3.0, 2.0])
     errors = relative_errors(scored, metric="mase", name="net", rival="ridge")
     [axis] = series_error_figure(errors, model="net", rival="ridge", metric="MASE").axes
     assert [label.get_text() for label in axis.get_yticklabels()][0] in ("s0 · warm", "s1 · wet")

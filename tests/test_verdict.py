@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from forecast.evaluation.tables import Backtest
-from forecast.evaluation.verdict import interval_note, shown, verdict
+from forecast.evaluation.verdict import distribution_note, interval_note, shown, verdict
 
 
 @pytest.mark.parametrize(
@@ -79,15 +81,53 @@ def test_the_sentence_bears_a_perfect_rival() -> None:
 
 
 def test_a_note_tells_intervals_that_are_too_narrow_or_too_wide() -> None:
-    for held, told in ((0.57, "hold 57% of the truth, too narrow"), (0.97, "too wide"), (0.78, ""), (np.nan, "")):
-        scored = _scored({"network": [1.0]})
-        scored.scores["coverage"] = held
-        note = interval_note(scored, name="network")
+    for held, told in ((0.57, "hold 57% of the truth, too narrow"), (0.97, "too wide"), (0.78, "")):
+        note = interval_note(_held(held), name="network")
         assert told in note and bool(note) == bool(told)
+    assert "they were calibrated" in interval_note(_held(0.5), name="network", is_calibrated=True)
+
+
+def test_a_note_on_intervals_admits_that_few_windows_tell_little() -> None:
+    assert interval_note(_held(1.0, windows=1), name="network").endswith(
+        "hold 100% of the truth of 1 window, which may be chance."
+    )
+    assert "too narrow" not in interval_note(_held(0.6, windows=9), name="network")
+    half = _held(0.0, windows=12)  # seven of twelve windows wholly inside: 58 %, give or take 30
+    half.forecasts.loc[half.forecasts["unique_id"].isin([f"s{number}" for number in range(7)]), "y"] = 0.0
+    assert interval_note(half, name="network").endswith("hold 58% of the truth of 12 windows, which may be chance.")
+
+
+def test_truth_on_a_bound_makes_no_interval_too_wide_nor_too_narrow() -> None:
+    scored = _held(1.0)
+    scored.forecasts["y"] = scored.forecasts["q0.1"]
+    assert interval_note(scored, name="network") == ""
+
+
+def test_the_sentence_tells_where_the_distribution_says_otherwise() -> None:
+    scored = _scored({"network": [2.0], "naive": [1.0], "ridge": [1.5]})
+    scored.scores["crps"] = [0.5, 1.0, 2.0]
+    assert distribution_note(scored, name="network") == (
+        " By CRPS, which judges the whole distribution, network is 50% below naive."
+    )
+    scored.scores["crps"] = [3.0, 1.0, 2.0]
+    assert distribution_note(scored, name="network") == ""
+    scored = _scored({"network": [1.0], "naive": [2.0]})
+    scored.scores["crps"] = [1.0, 0.8]
+    assert "naive is 20% below network" in distribution_note(scored, name="network")
 
 
 def test_numbers_are_shown_with_four_digits_in_any_unit() -> None:
     assert [shown(value) for value in (0.00012345, 1234.5, 9.8e6, np.nan)] == ["0.0001234", "1234", "9,800,000", "-"]
+
+
+def _held(share: float, *, windows: int = 20) -> Backtest:
+    """Return the tables of a network whose intervals, from -1 to 1, hold a share of the 100 steps of each window."""
+    truth = np.where(np.arange(100) < round(100 * share), 0.0, 2.0)
+    rows = [
+        pd.DataFrame({"unique_id": f"s{number}", "fold": 1, "model": "network", "q0.1": -1.0, "q0.9": 1.0, "y": truth})
+        for number in range(windows)
+    ]
+    return replace(_scored({"network": [1.0]}), forecasts=pd.concat(rows, ignore_index=True))
 
 
 def _scored(mases: dict[str, list[float]], targets: tuple[str, ...] = ()) -> Backtest:

@@ -197,8 +197,16 @@ def _forecasts(
     shuffled = None
     if shuffling is not None and fitted.event is None:  # a probability has no error beside a value
         shuffled = errors_when_shuffled(fitted, panel, origins, shuffling)
-    drawn = fitted.sample_origins(panel, origins.series, origins.ends, paths=paths) if paths else None
-    return _Forecasts(origins, values, levels, shuffled, drawn)
+    return _Forecasts(origins, values, levels, shuffled, _drawn(fitted, panel, origins, paths) if paths else None)
+
+
+def _drawn(fitted: Predictor, panel: Panel, origins: Origins, paths: int) -> np.ndarray:
+    """Return sample paths (N, H, C, n), the random numbers of each fold its own."""
+    drawn = np.empty((len(origins.series), fitted.horizon_, len(panel.columns.targets), paths))
+    for window in np.unique(origins.window):
+        own = origins.window == window
+        drawn[own] = fitted.sample_origins(panel, origins.series[own], origins.ends[own], paths=paths, draw=int(window))
+    return drawn
 
 
 def _simple(

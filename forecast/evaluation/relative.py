@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ from forecast.frames import TARGET
 class Worst(NamedTuple):
     """Series that a forecaster fails on most, the worst first, and why it is these."""
 
-    series: list[object]
+    series: list[Any]  # ids, or with several targets pairs of id and target
     values: list[float]  # error over that of the rival where `beaten`, else the error
     beaten: bool
 
@@ -54,13 +54,11 @@ def worst_series(scored: Backtest, *, metric: str, name: str, count: int) -> Wor
     name : str
         Of the model.
     count : int
-        How many; of several targets, a series counts by its worst.
+        How many series, or with several targets pairs of series and target.
     """
     rival = best_rival(scored, metric=metric, name=name)
     errors = relative_errors(scored, metric=metric, name=name, rival=rival or name)
     beaten = bool((errors["ratio"] > 1).any())
     found = errors.loc[errors["ratio"] > 1, "ratio"] if beaten else errors["own"]
-    found = found.sort_values(ascending=False, kind="stable")
-    ids = found.index.get_level_values(0)
-    first = found[~ids.duplicated()].head(count)
-    return Worst(list(first.index.get_level_values(0)), first.tolist(), beaten)
+    first = found.sort_values(ascending=False, kind="stable").head(count)
+    return Worst(list(first.index), first.tolist(), beaten)

@@ -8,9 +8,11 @@ import pandas as pd
 from forecast.data.columns import Columns
 from forecast.evaluation.event_verdict import event_verdict
 from forecast.evaluation.relative import best_rival, relative_errors
-from forecast.evaluation.tables import Backtest
+from forecast.evaluation.tables import INTERVALS, Backtest
+from forecast.frames import TARGET, level_name
 
 RANKED_BY = {"mase": "MASE", "mae": "MAE", "smape": "sMAPE", "brier": "Brier score"}  # the first that every model has
+FEWEST_WINDOWS = 10  # by which a coverage can be judged
 FAR = 0.1  # from the nominal coverage, from which on a sentence says so
 LEVEL = 0.02  # relative difference up to which two methods are called level
 HELPS = 2.0  # percent by which an error rises at least, where its covariate is said to help
@@ -23,6 +25,7 @@ def conclusion(scored: Backtest, *, name: str, columns: Columns, is_calibrated: 
         target = columns.targets[0] if len(columns.targets) == 1 else "a target"
         return event_verdict(scored, name=name, target=target) + covariate_note(columns)
     notes = (
+        distribution_note(scored, name=name),
         interval_note(scored, name=name, is_calibrated=is_calibrated),
         covariate_note(columns),
         importance_note(scored.importance),
@@ -71,17 +74,54 @@ def ranked_by(scored: Backtest) -> str:
 
 
 def interval_note(scored: Backtest, *, name: str, is_calibrated: bool = False) -> str:
-    """Return a sentence where the forecaster's 80 % intervals hold far more or less of the truth, else nothing."""
-    held = float(scored.scores.set_index("model")["coverage"][name])
-    if not abs(held - 0.8) > FAR:
+    """Return a sentence where the forecaster's 80 % intervals hold far more or less of the truth, else nothing.
+
+    Truth that lies on a bound speaks neither for a wide interval nor for a narrow one: of a series with many zeros the
+    best lower bound is often zero, too.
+    """
+    inside = _inside(scored, name=name)
+    is_narrow = bool(inside["held"].mean() < 0.8 - FAR)
+    shares = inside["held" if is_narrow else "within"].to_numpy()
+    if not len(shares) or not (is_narrow or shares.mean() > 0.8 + FAR):
         return ""
+    kind, share = "narrow" if is_narrow else "wide", float(shares.mean())
+    told = f" The 80 % intervals of {name} hold {share:.0%} of the truth"
+    if len(shares) < FEWEST_WINDOWS or abs(share - 0.8) < 2 * shares.std(ddof=1) / np.sqrt(len(shares)):
+        windows = "1 window" if len(inside) == 1 else f"{len(inside)} windows"
+        return f"{told} of {windows}, which may be chance."
     way_out = (
         "though they were calibrated: these windows are not like those held back for it"
         if is_calibrated
-        else "calibration.windows=10 holds ten horizons back to mend that"
+        else "calibration.windows holds horizons back to mend that"
     )
-    kind = "narrow" if held < 0.8 else "wide"
-    return f" The 80 % intervals of {name} hold {held:.0%} of the truth, too {kind}; {way_out}."
+    return f"{told}, too {kind}; {way_out}."
+
+
+def _inside(scored: Backtest, *, name: str) -> pd.DataFrame:
+    """Return for each window the share of its observed steps in the 80 % interval: with its bounds, and without."""
+    table = scored.forecasts
+    bounds = [level_name(level) for level in INTERVALS[""]]
+    if not set(bounds) <= set(table):
+        return pd.DataFrame({"held": [], "within": []}, dtype=np.float64)
+    own = table[(table["model"] == name) & table["y"].notna()].dropna(subset=bounds)
+    y, low, high = (own[column].to_numpy(np.float64) for column in ("y", *bounds))
+    steps = pd.DataFrame({"held": (low <= y) & (y <= high), "within": (low < y) & (y < high)}, dtype=np.float64)
+    keys = [own[key].to_numpy() for key in (table.columns[0], TARGET, "fold") if key in own]
+    return steps.groupby(keys).mean()
+
+
+def distribution_note(scored: Backtest, *, name: str) -> str:
+    """Return a sentence where the whole distribution tells something else than the point, else nothing."""
+    metric, rival = ranked_by(scored), best_rival(scored, metric="crps", name=name)
+    if rival is None or scored.scores[metric].isna().any():
+        return ""
+    point, crps = (scored.scores.set_index("model")[one] for one in (metric, "crps"))
+    wins, ours, theirs = point[name] < point.drop(name).min(), crps[name], crps[rival]
+    if not np.isfinite(ours) or np.isclose(ours, theirs, rtol=LEVEL, atol=0) or wins == (ours < theirs):
+        return ""
+    better, worse = (name, rival) if ours < theirs else (rival, name)
+    percent = _percent(min(ours, theirs), max(ours, theirs))
+    return f" By CRPS, which judges the whole distribution, {better} is {percent} below {worse}."
 
 
 def covariate_note(columns: Columns) -> str:

@@ -84,7 +84,8 @@ def print_scores(console: Console, scored: Backtest, panel: Panel, *, title: str
     print_table(console, labelled(scored.scores), title=title, bold=name)
     constant = int(scored.scores["constant"].max()) if "constant" in scored.scores else 0
     if constant:
-        console.print(f"{constant} series are constant in training and have no MASE.")
+        which = "1 series has" if constant == 1 else f"{constant} series have"
+        console.print(f"{which} no MASE: constant before the first window, or too short for a season.")
     intervals = interval_table(scored)
     if intervals is not None:
         console.print()

@@ -48,11 +48,12 @@ def draw_reasons(folder: Path, scored: Backtest, panel: Panel, *, name: str, ser
             figure = figures.series_error_figure(errors, model=name, rival=rival, metric=RANKED_BY[metric])
             draw(folder, "error_by_series", figure)
     # Where the figure of forecasts shows all series, the better half of them need not be seen again.
-    count = min(max(figures.PANELS // len(panel.columns.targets), 1), len(panel.ids) // 2)
+    count = min(figures.PANELS, len(panel.ids) * len(panel.columns.targets) // 2)
     worst = worst_series(scored, metric=metric, name=name, count=count)
     if worst.series:
         title = _why(worst, name=name, rival=rival, label=RANKED_BY[metric])
-        draw(folder, "worst", series(series=worst.series, baselines=[rival] if rival else [], title=title))
+        drawn = worst.series if len(panel.columns.targets) == 1 else [figures.Pair(*pair) for pair in worst.series]
+        draw(folder, "worst", series(series=drawn, baselines=[rival] if rival else [], title=title))
 
 
 def _why(worst: Worst, *, name: str, rival: str | None, label: str) -> str:

@@ -36,7 +36,8 @@ class Counts(Loss):
         with np.errstate(invalid="ignore"):
             wrong = (values < 0) | (values > MOST) | (values != np.floor(values)) & ~np.isnan(values)
         name = type(self).__name__
-        panel.refuse(wrong, f"the loss {name} counts whole numbers from 0 on. Choose another, such as loss=tweedie.")
+        other = "quantile" if (values < 0).any() else "tweedie"
+        panel.refuse(wrong, f"the loss {name} counts whole numbers from 0 on. Choose another, such as loss={other}.")
 
     @abstractmethod
     def log_likelihood(self, raw: Tensor, counts: Tensor, scale: Tensor) -> Tensor:

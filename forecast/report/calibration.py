@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from forecast.evaluation.events import bins
 from forecast.report import style
@@ -60,6 +61,7 @@ def calibration_figure(forecasts: pd.DataFrame, *, event: str) -> Figure:
         beside.set_xlim(low, high)
         beside.set_xlabel(f"probability of {style.shortened(first, length=20)}")
         beside.set_ylabel("number of steps")
+        beside.yaxis.set_major_locator(MaxNLocator(integer=True))
         fit_legend(figure, figure, entries([axis]), loc="outside lower center")
     return figure
 

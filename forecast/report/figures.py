@@ -17,13 +17,14 @@ from forecast.report.events import event_figure
 from forecast.report.folds import folds_figure
 from forecast.report.forecasts import forecast_figure
 from forecast.report.importance import importance_figure
-from forecast.report.panels import PANELS
+from forecast.report.panels import PANELS, Pair
 from forecast.report.scores import error_figure, fold_error_figure
 from forecast.report.series import FEWEST_SERIES, series_error_figure, with_ratio
 from forecast.report.times import time_error_figure, told_by_time
 from forecast.report.training import training_figure
 
 __all__ = [
+    "Pair",
     "FEWEST_SERIES",
     "PANELS",
     "attention_figure",

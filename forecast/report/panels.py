@@ -48,6 +48,8 @@ def panels_of(
 ) -> tuple[list[Panel], str]:
     """Take up to four pairs out of the frames `scored`, `future` and `history`; the truth of an event is no value.
 
+    `series` names them: by an id, of which all targets are taken, or by a `Pair`.
+
     Returns
     -------
     The panels, all targets of the first series before the next series, and a note on pairs that are left out.
@@ -60,11 +62,12 @@ def panels_of(
     known = _pairs(frames, columns)
     ids = list(dict.fromkeys(pair.series for pair in known))
     for name in series or ():
-        if name not in ids:
+        if name not in (known if isinstance(name, Pair) else ids):
             raise ValueError(unknown_name("series", name, map(str, ids)))
     if series is not None and not 1 <= len(series) <= PANELS:
         raise ValueError(f"a figure shows 1 to {PANELS} series, got {len(series)}. Name fewer of them.")
-    chosen = [pair for name in (ids if series is None else series) for pair in known if pair.series == name]
+    wanted = ids if series is None else series
+    chosen = [pair for name in wanted for pair in known if (pair if isinstance(name, Pair) else pair.series) == name]
     drawn = chosen[:PANELS]
     kind = "series" if isinstance(columns.target, str) else "pairs of series and target"
     note = f"{len(drawn)} of {len(chosen)} {kind}" if len(chosen) > len(drawn) else ""
