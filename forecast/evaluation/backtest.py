@@ -20,7 +20,7 @@ from forecast.evaluation.baselines import BASELINES
 from forecast.evaluation.chances import EVENT_BASELINES, last_before, occurred_after
 from forecast.evaluation.events import tabulated_events
 from forecast.evaluation.importance import Errors, errors_when_shuffled, importance_table
-from forecast.evaluation.origins import Origins, fold_ends, mase_scales, scored_origins, truth_after, warn_of_left_out
+from forecast.evaluation.origins import Origins, fold_ends, scored_origins, series_scales, truth_after, warn_of_left_out
 from forecast.evaluation.plan import check_baselines, check_plan
 from forecast.evaluation.shuffling import Shuffling
 from forecast.evaluation.tables import DECILES, INTERVALS, Backtest, tabulated
@@ -260,10 +260,10 @@ def _scored(
     frames = [_frame(panel, origins, truth, forecasts, levels, model) for model, forecasts in values.items()]
     if fitted.event is not None:
         return tabulated_events(pd.concat(frames, ignore_index=True), columns=panel.columns, event=fitted.event.words)
-    scale = mase_scales(panel, origins.taken(origin), channel, season=mase_season or fitted.seasonality_)
-    scored = tabulated(pd.concat(frames, ignore_index=True), columns=panel.columns, scale=scale, freq=panel.freq)
+    scales = series_scales(panel, origins.taken(origin), channel, season=mase_season or fitted.seasonality_)
+    scored = tabulated(pd.concat(frames, ignore_index=True), columns=panel.columns, scales=scales, freq=panel.freq)
     shuffled = [part.shuffled for part in parts if part.shuffled is not None]
-    return replace(scored, importance=importance_table(shuffled, panel, scale)) if shuffled else scored
+    return replace(scored, importance=importance_table(shuffled, panel, scales["mase"])) if shuffled else scored
 
 
 def _at(part: _Forecasts, model: str, levels: Sequence[float]) -> np.ndarray:
