@@ -71,8 +71,8 @@ def backtest(
         Fit once, before the first fold (False), before each fold (True), or before every k-th one. Baselines that
         learn are fitted at the same folds.
     baselines : sequence of str
-        Names in `BASELINES`, or with a loss of events in `EVENT_BASELINES`, by default all of them; each reads the
-        history before a cutoff and nothing after it.
+        Names in `BASELINES`, by default those of `USUAL`, or with a loss of events in `EVENT_BASELINES`, by default all
+        of them; each reads the history before a cutoff and nothing after it.
     split : {"calendar", "series_end"}
         One cutoff for all series, or each counted back from its own end; the latter by default where times are
         whole numbers.
