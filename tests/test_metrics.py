@@ -216,7 +216,10 @@ REPEAT_LAST = {96: (0.081, 0.196), 192: (0.167, 0.289), 336: (0.305, 0.396), 720
 
 @pytest.mark.parametrize("horizon", [96, pytest.param(720, marks=pytest.mark.slow)])
 def test_published_errors_of_the_naive_method_on_exchange_rates_come_out(horizon: int) -> None:
-    """The protocol of long horizons: the first 70 % scale, windows at every step of the last 20 % count."""
+    """The first 70 % scale, and windows at every step of the last 20 % count, in whole batches of 32.
+
+    The code behind the figures drops the last batch that is not whole: with it, MSE at 720 is .810.
+    """
     folder = os.environ.get("FORECAST_DATASETS")
     if not folder:
         pytest.skip("FORECAST_DATASETS does not name a folder with the exchange rates")
@@ -224,6 +227,7 @@ def test_published_errors_of_the_naive_method_on_exchange_rates_come_out(horizon
     values = frame.pivot(index="ds", columns="unique_id", values="y").to_numpy()  # (T, C)
     train, test = int(0.7 * len(values)), int(0.2 * len(values))
     ends = np.arange(len(values) - test, len(values) - horizon + 1)
+    ends = ends[: len(ends) // 32 * 32]
     truth = np.moveaxis(sliding_window_view(values, horizon, axis=0)[ends], 2, 1)  # (N, H, C)
     last = np.broadcast_to(values[ends - 1, None], truth.shape)
     scales = training_scales(values[:train].T, seasonality=1)
