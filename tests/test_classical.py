@@ -86,6 +86,11 @@ def test_what_lies_before_the_first_observation_is_left_out_and_gaps_are_filled(
     np.testing.assert_array_equal(one, other)
 
 
+def test_exponential_smoothing_has_no_season_above_24_steps(models: Any) -> None:
+    long, none = (CLASSICAL["auto_ets"]().fit([], horizon=3, seasonality=season) for season in (52, 1))
+    np.testing.assert_array_equal(long.predict([_seasonal(120)]), none.predict([_seasonal(120)]))
+
+
 def test_auto_arima_reads_the_latest_steps_alone(models: Any) -> None:
     history = np.r_[np.full(10, 1e3), _seasonal(24)]
     cut = AutoARIMA(longest=24).fit([], horizon=3, seasonality=1).predict([history])
