@@ -7,8 +7,7 @@ and forecasts that horizon once; nothing else is looked at. Printed: MASE by dat
 and the ratio of each network to its bar: seasonal naive with the season of the calendar on weather and sales, naive on
 stocks and exchange rates. The season of 365 days is that of the bar alone: the networks keep their default. Seconds
 are those of a fit. Where a network refuses a data set, the reason is printed. --models all takes every network of
-conf/model; --autoets adds AutoETS, where statsforecast is found. It asks for an older pandas than ours and runs with
-ours, so it goes into a folder of its own: pip install --target APART statsforecast, then PYTHONPATH=APART in front.
+conf/model; --autoets adds AutoETS, of the extra `classical`.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ import argparse
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 
 import numpy as np
 import pandas as pd
@@ -29,11 +27,11 @@ from forecast.data.splits import split_ends
 from forecast.errors import ForecastError
 from forecast.evaluation.backtest import evaluate
 from forecast.evaluation.baselines import BASELINES, Baseline
-from forecast.evaluation.histories import Array, Prediction, check_lengths, filled
+from forecast.evaluation.classical import AutoETS, is_installed
 from forecast.evaluation.metrics import mase_scale
 
 BESIDE = ("naive", "ridge")
-AUTOETS, LONGEST_SEASON = "autoets", 24  # statsforecast fits no longer season
+AUTOETS = "autoets"
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ def main() -> None:
     arguments.models = networks() if arguments.models == ["all"] else arguments.models
     for model in arguments.models:
         read("model", model)  # refuses one that is not there
-    if arguments.autoets and not find_spec("statsforecast"):
+    if arguments.autoets and not is_installed():
         print("AutoETS is left out: statsforecast is not installed.\n")
         arguments.autoets = False
     import forecast.training.fitting  # noqa: F401  Lightning takes seconds, which are not those of the first fit
@@ -159,22 +157,6 @@ def simple(method: Baseline, data: Set, frame: pd.DataFrame, forecasts: pd.DataF
     return pd.Series(
         {"mase": np.nanmean(errors / scales), "mae": np.nanmean(errors), "coverage": np.nan, "seconds": seconds}
     )
-
-
-class AutoETS:
-    """Exponential smoothing chosen by information criterion; gaps take the last value, long seasons none."""
-
-    def fit(self, histories: Sequence[Array], *, horizon: int, seasonality: int) -> AutoETS:
-        check_lengths(horizon=horizon, seasonality=seasonality)
-        self.horizon_, self.season_ = horizon, seasonality if seasonality <= LONGEST_SEASON else 1
-        return self
-
-    def predict(self, histories: Sequence[Array]) -> Prediction:
-        from statsforecast.models import AutoETS as Method
-
-        method = Method(season_length=self.season_)
-        points = [method.forecast(y=filled(history), h=self.horizon_)["mean"] for history in histories]
-        return Prediction(np.stack(points), np.full((len(points), self.horizon_), np.nan))
 
 
 def on_grid(rows: pd.DataFrame, columns: Columns) -> np.ndarray:

@@ -131,8 +131,8 @@ class Compared:
     """How held-back windows are laid, and the simple methods beside the network.
 
     ``split`` is calendar or series_end, by default calendar for timestamps and series_end for whole numbers;
-    ``baselines`` have the same origins: by default naive, seasonal_naive, drift, naive2 and ridge, and beside the
-    probability of an event base_rate and persistence.
+    ``baselines`` have the same origins: by default naive, seasonal_naive, drift, naive2 and ridge, others by name, and
+    beside the probability of an event base_rate and persistence.
     """
 
     split: str | None = None

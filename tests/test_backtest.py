@@ -19,7 +19,7 @@ from forecast.data.splits import split_ends
 from forecast.ensemble import Ensemble
 from forecast.errors import ConfigError, DataError
 from forecast.evaluation.backtest import evaluate
-from forecast.evaluation.baselines import BASELINES
+from forecast.evaluation.baselines import USUAL
 from forecast.evaluation.metrics import mase_scale
 from forecast.evaluation.plan import check_baselines
 from forecast.evaluation.tables import Backtest
@@ -42,7 +42,7 @@ def scored() -> Backtest:
 def test_every_model_is_scored_on_the_same_rows_and_truth(scored: Backtest) -> None:
     keys = ["unique_id", "ds", "cutoff", "fold", "y"]
     rows = {name: part[keys].reset_index(drop=True) for name, part in scored.forecasts.groupby("model")}
-    assert list(scored.forecasts["model"].unique()) == ["rnn", *BASELINES] == list(scored.scores["model"])
+    assert list(scored.forecasts["model"].unique()) == ["rnn", *USUAL] == list(scored.scores["model"])
     for own in rows.values():
         pd.testing.assert_frame_equal(own, rows["rnn"])
     ours = rows["rnn"]
@@ -264,7 +264,7 @@ def test_evaluate_scores_what_is_fitted_already() -> None:
     panel = Panel.from_frame(made_frame(series=3))
     ends = split_ends(panel, horizon=HORIZON, windows=FOLDS, split="calendar")
     fitted = _forecaster().fit(panel.until(ends[0]))
-    found = evaluate(fitted, panel, ends, name="rnn", baselines=list(BASELINES))
+    found = evaluate(fitted, panel, ends, name="rnn", baselines=list(USUAL))
     expected = backtest(_forecaster(), panel, folds=FOLDS)
     for table in ("forecasts", "scores", "per_fold", "per_step", "per_series"):
         pd.testing.assert_frame_equal(getattr(found, table), getattr(expected, table))
@@ -347,13 +347,13 @@ def test_folds_before_which_nothing_was_observed_are_refused() -> None:
 def test_a_baseline_whose_forecast_is_not_finite_is_left_out_and_told_of(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    predict = BASELINES["drift"].predict
+    predict = USUAL["drift"].predict
 
     def overflowing(method: Any, histories: Any) -> Any:
         point, spread = predict(method, histories)
         return type(predict(method, histories))(np.where(point > 15, np.inf, point), spread)
 
-    monkeypatch.setattr(BASELINES["drift"], "predict", overflowing)
+    monkeypatch.setattr(USUAL["drift"], "predict", overflowing)
     scored = backtest(_forecaster(), made_frame(), folds=2, refit=True, baselines=["naive", "drift"])
     assert scored.scores["model"].tolist() == ["rnn", "naive"]
     assert "baseline drift is left out: its forecast of series 's1' is not finite (1 such windows)" in caplog.text

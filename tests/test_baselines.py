@@ -8,12 +8,16 @@ import numpy as np
 import pytest
 
 from forecast.evaluation import metrics
-from forecast.evaluation.baselines import BASELINES
+from forecast.evaluation.baselines import BASELINES, USUAL
+from forecast.evaluation.boosting import GradientBoosting
+from forecast.evaluation.classical import CLASSICAL
 from forecast.evaluation.histories import Prediction
-from forecast.evaluation.local import Drift, Naive, Naive2, SeasonalNaive
+from forecast.evaluation.local import Drift, Naive, Naive2, SeasonalNaive, WindowAverage
 from forecast.evaluation.ridge import Ridge
 
 NAN = np.nan
+LOCAL = (Naive, SeasonalNaive, Drift, Naive2, WindowAverage)
+OWN = [name for name in BASELINES if name not in CLASSICAL]  # those have a test of their own
 
 
 def predict(name: str, *histories: list[float], horizon: int = 3, seasonality: int = 1) -> Prediction:
@@ -85,6 +89,33 @@ def test_seasonal_naive_of_a_single_season_has_a_spread() -> None:
     point, spread = predict("seasonal_naive", [1.0, 5.0, 2.0], seasonality=3)
     np.testing.assert_allclose(point, [[1.0, 5.0, 2.0]])
     np.testing.assert_allclose(spread, np.full((1, 3), np.sqrt(3 * (16 + 9) / 2)))
+
+
+def test_a_window_average_is_the_mean_of_whole_seasons() -> None:
+    history = [50.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+    np.testing.assert_allclose(predict("window_average", history, horizon=2, seasonality=3).point, [[3.5, 3.5]])
+    np.testing.assert_allclose(predict("window_average", history, horizon=4, seasonality=1).point, [[4.5] * 4])
+    own = WindowAverage(window=2).fit([], horizon=1, seasonality=3).predict([np.array([*history, NAN])])
+    np.testing.assert_allclose(own.point, [[5.5]])
+
+
+def test_a_window_average_spreads_as_its_errors_did_in_the_history() -> None:
+    history = [1.0, 4.0, 2.0, 6.0, 3.0]
+    found = WindowAverage(window=2).fit([], horizon=3, seasonality=1).predict([np.array(history)]).spread[0]
+    means = [1.0, 2.5, 3.0, 4.0]
+    first = np.mean([(history[at + 1] - means[at]) ** 2 for at in range(4)])
+    final = np.mean([(history[at + 3] - means[at]) ** 2 for at in range(2)])
+    np.testing.assert_allclose(found**2, [first, (first + final) / 2, final])
+
+
+def test_the_spread_of_a_window_average_is_right_for_random_walks_and_for_noise() -> None:
+    walks, noise = random_walks(series=40, length=3000), np.random.default_rng(1).normal(size=(40, 3000))
+    window, steps = 8, np.arange(1, 13)
+    model = WindowAverage(window=window).fit([], horizon=12, seasonality=1)
+    weights = np.arange(1, window) / window
+    expected = np.sqrt(steps + weights @ weights)
+    np.testing.assert_allclose(model.predict(list(walks)).spread.mean(axis=0), expected, rtol=0.02)
+    np.testing.assert_allclose(model.predict(list(noise)).spread.mean(axis=0), np.sqrt(1 + 1 / window), rtol=0.02)
 
 
 @pytest.mark.parametrize("season", [3, 4])
@@ -237,7 +268,7 @@ def test_ridge_forecasts_histories_that_are_short_constant_or_have_gaps() -> Non
     np.testing.assert_array_equal(point[1], 6.0)
 
 
-@pytest.mark.parametrize("name", BASELINES)
+@pytest.mark.parametrize("name", OWN)
 def test_rows_follow_the_histories_and_inputs_stay_as_they_were(name: str) -> None:
     histories = list(trend_and_season(series=4, length=60))
     histories[1] = histories[1][:30]
@@ -254,7 +285,7 @@ def test_rows_follow_the_histories_and_inputs_stay_as_they_were(name: str) -> No
     assert model.predict([]).point.shape == (0, 5)
 
 
-@pytest.mark.parametrize("name", BASELINES)
+@pytest.mark.parametrize("name", [*USUAL, "window_average", pytest.param("gradient_boosting", marks=pytest.mark.slow)])
 def test_many_histories_at_once_are_forecast_as_each_is_alone(name: str) -> None:
     generator = np.random.default_rng(0)
     histories = [50 + generator.normal(size=length).cumsum() for length in generator.integers(1, 60, size=1100)]
@@ -269,7 +300,7 @@ def test_many_histories_at_once_are_forecast_as_each_is_alone(name: str) -> None
         np.testing.assert_allclose(spread[row], alone.spread[0])
 
 
-@pytest.mark.parametrize("name", BASELINES)
+@pytest.mark.parametrize("name", OWN)
 def test_histories_without_observation_are_refused(name: str) -> None:
     model = BASELINES[name]().fit([np.arange(40.0)], horizon=2, seasonality=3)
     for history in (np.array([]), np.full(4, NAN)):
@@ -279,14 +310,14 @@ def test_histories_without_observation_are_refused(name: str) -> None:
         model.predict([np.ones((2, 3))])
 
 
-@pytest.mark.parametrize("name", BASELINES)
+@pytest.mark.parametrize("name", OWN)
 def test_a_single_observation_is_repeated_with_unknown_spread(name: str) -> None:
     point, spread = predict(name, [NAN, 4.0], seasonality=2)
     np.testing.assert_array_equal(point, [[4.0, 4.0, 4.0]])
     assert np.isnan(spread).all()
 
 
-@pytest.mark.parametrize("name", BASELINES)
+@pytest.mark.parametrize("name", OWN)
 def test_lengths_below_one_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match="horizon must be at least 1, got 0"):
         BASELINES[name]().fit([np.arange(9.0)], horizon=0, seasonality=1)
@@ -294,7 +325,9 @@ def test_lengths_below_one_are_refused(name: str) -> None:
         BASELINES[name]().fit([np.arange(9.0)], horizon=1, seasonality=0)
 
 
-@pytest.mark.parametrize("model", [Naive, SeasonalNaive, Drift, Naive2], ids=lambda model: model.__name__)
+@pytest.mark.parametrize(
+    "model", [Naive, SeasonalNaive, Drift, Naive2, WindowAverage], ids=lambda model: model.__name__
+)
 def test_local_methods_learn_nothing_from_training_spans(model: type) -> None:
     history = [trend_and_season(series=1, length=50)[0]]
     one = model().fit(history, horizon=4, seasonality=12).predict(history)
@@ -304,3 +337,50 @@ def test_local_methods_learn_nothing_from_training_spans(model: type) -> None:
 
 def _ridge(histories: np.ndarray, *, horizon: int) -> Prediction:
     return Ridge().fit(list(histories), horizon=horizon, seasonality=12).predict(list(histories))
+
+
+def test_trees_learn_what_a_line_cannot() -> None:
+    """The next value follows the last one by a tent map, whose best line is a constant."""
+    histories = [np.empty(400) for _ in range(3)]
+    for number, history in enumerate(histories):
+        history[0] = 0.3 + 0.1 * number
+        for at in range(1, 400):
+            history[at] = 1.98 * min(history[at - 1], 1 - history[at - 1])
+    known, truth = [history[:380] for history in histories], np.stack([history[380] for history in histories])
+    errors = {}
+    for method in (GradientBoosting(trees=60), Ridge()):
+        point = method.fit(known, horizon=1, seasonality=1).predict(known).point[:, 0]
+        errors[type(method)] = np.abs(point - truth).mean()
+    assert errors[GradientBoosting] < errors[Ridge] / 3
+
+
+def test_the_spread_of_trees_is_that_of_errors_held_back() -> None:
+    histories = [50 + values for values in np.random.default_rng(0).normal(size=(10, 300))]
+    model = GradientBoosting(trees=30).fit([history[:200] for history in histories], horizon=4, seasonality=1)
+    errors, spreads = [], []
+    for end in range(200, 296):
+        point, spread = model.predict([history[:end] for history in histories])
+        errors.append(point - np.stack([history[end : end + 4] for history in histories]))
+        spreads.append(spread)
+    assert np.std(errors) == pytest.approx(np.mean(spreads), rel=0.1)
+
+
+def test_trees_are_the_same_each_time() -> None:
+    histories = list(trend_and_season(series=3, length=120))
+    one, other = (
+        GradientBoosting(trees=30).fit(histories, horizon=12, seasonality=12).predict(histories) for _ in range(2)
+    )
+    np.testing.assert_array_equal(one, other)
+
+
+def test_trees_forecast_a_season_and_take_the_naive_method_where_there_is_too_little() -> None:
+    series = trend_and_season(series=6, length=132)
+    known = list(series[:, :120])
+    errors = {}
+    for method in (GradientBoosting(trees=30), SeasonalNaive()):
+        point = method.fit(known, horizon=12, seasonality=12).predict(known).point
+        errors[type(method)] = metrics.mae(series[:, 120:], point).mean()
+    assert errors[GradientBoosting] < errors[SeasonalNaive]
+    short = [history[:14] for history in known]
+    found = GradientBoosting(trees=30).fit(short, horizon=12, seasonality=12).predict(short)
+    np.testing.assert_array_equal(found, Naive().fit(short, horizon=12, seasonality=12).predict(short))

@@ -13,7 +13,7 @@ from frames import made_frame
 
 from forecast import Forecaster
 from forecast.config import conf_folder, names
-from forecast.evaluation.baselines import BASELINES
+from forecast.evaluation.baselines import USUAL
 from forecast.training.module import ForecastModule
 
 MODEL = {"forecaster.yaml", "encoding.json", "panel.json", "panel.safetensors", "weights.safetensors", "checksums.json"}
@@ -55,7 +55,7 @@ def test_no_name_has_an_equals_sign_and_nothing_is_left_half_written(trained: tu
 def test_a_person_reads_every_method_the_winner_and_where_things_lie(trained: tuple[Path, str, str]) -> None:
     folder, out, err = trained
     metrics = pd.read_csv(folder / "run" / "metrics.csv")
-    assert list(metrics["model"]) == ["gru", *BASELINES]
+    assert list(metrics["model"]) == ["gru", *USUAL]
     for method in metrics["model"]:
         assert re.search(rf"(?m)^{method} +[\d-]", out)
     winner = metrics.set_index("model")["mase"].idxmin()
@@ -79,7 +79,7 @@ def test_tables_agree_with_each_other(trained: tuple[Path, str, str]) -> None:
     pd.testing.assert_frame_equal(as_text, future, check_dtype=False)
     assert len(future) == 2 * 4 and future["ds"].min() == made_frame()["ds"].max() + pd.Timedelta("1D")
     scored = pd.read_parquet(run / "test.parquet")
-    assert len(scored) == 2 * 3 * 4 * (1 + len(BASELINES))
+    assert len(scored) == 2 * 3 * 4 * (1 + len(USUAL))
     mae = (scored["y"] - scored["forecast"]).abs().groupby(scored["model"]).mean()
     metrics = pd.read_csv(run / "metrics.csv").set_index("model")["mae"]
     pd.testing.assert_series_equal(mae.sort_index(), metrics.sort_index(), check_names=False)

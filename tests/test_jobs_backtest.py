@@ -14,7 +14,7 @@ from frames import made_frame
 
 from forecast import Forecaster, Training
 from forecast.evaluation.backtest import backtest
-from forecast.evaluation.baselines import BASELINES
+from forecast.evaluation.baselines import USUAL
 from forecast.training.module import ForecastModule
 
 WORDS = ("backtest", *TINY, "data.path=my.csv", "horizon=4", "backtest.folds=3", "hydra.run.dir=run")
@@ -56,7 +56,7 @@ def test_a_person_reads_the_plan_each_fold_every_method_and_the_winner(scored: t
         assert f"fitted on what lies before fold {fold} of 3" in out
         assert re.search(rf"(?m)^{fold} +2024-02-{[17, 21, 25][fold - 1]} +\d", out)
     metrics = pd.read_csv(folder / "run" / "metrics.csv")
-    assert list(metrics["model"]) == ["gru", *BASELINES]
+    assert list(metrics["model"]) == ["gru", *USUAL]
     for method in metrics["model"]:
         assert re.search(rf"(?m)^{method} +[\d-]", out)
     assert "wins: MASE" in out and "No model is saved: forecast train" in out
@@ -100,7 +100,7 @@ def test_both_tables_of_forecasts_agree(scored: tuple[Path, str, str]) -> None:
     written = pd.read_parquet(run / "backtest.parquet")
     as_text = pd.read_csv(run / "backtest.csv", parse_dates=["ds", "cutoff"])
     pd.testing.assert_frame_equal(as_text, written, check_dtype=False)
-    assert len(written) == 2 * 3 * 4 * (1 + len(BASELINES))
+    assert len(written) == 2 * 3 * 4 * (1 + len(USUAL))
 
 
 def test_the_report_has_the_tables_and_the_figures(scored: tuple[Path, str, str]) -> None:

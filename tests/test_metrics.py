@@ -8,11 +8,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.lib.stride_tricks import sliding_window_view
 from scipy import stats
-from sklearn.metrics import mean_absolute_error, mean_pinball_loss, root_mean_squared_error
+from sklearn.metrics import (
+    mean_absolute_error,
+    mean_absolute_percentage_error,
+    mean_pinball_loss,
+    mean_squared_error,
+    root_mean_squared_error,
+)
+from sklearn.preprocessing import StandardScaler
 
 from forecast.evaluation import metrics
 from forecast.evaluation.baselines import BASELINES
+from forecast.evaluation.step_errors import training_scales
+from forecast.evaluation.window_errors import window_errors
 
 NAN = np.nan
 
@@ -33,6 +43,44 @@ def test_mae_and_rmse_match_scikit_learn() -> None:
     rows = list(zip(y, forecast, strict=True))
     assert metrics.mae(y, forecast) == pytest.approx([mean_absolute_error(*row) for row in rows])
     assert metrics.rmse(y, forecast) == pytest.approx([root_mean_squared_error(*row) for row in rows])
+
+
+def test_mse_and_mape_match_scikit_learn() -> None:
+    y, forecast = np.random.default_rng(1).normal(size=(2, 5, 7))
+    rows = list(zip(y, forecast, strict=True))
+    assert metrics.mse(y, forecast) == pytest.approx([mean_squared_error(*row) for row in rows])
+    assert metrics.mape(y, forecast) == pytest.approx([100 * mean_absolute_percentage_error(*row) for row in rows])
+
+
+def test_mape_leaves_out_steps_of_zero_truth_and_their_number_is_told() -> None:
+    y, forecast = [[0.0, 2.0, -4.0], [0.0, NAN, 0.0]], [[5.0, 3.0, -3.0], [1.0, 1.0, 1.0]]
+    assert metrics.mape(y, forecast) == pytest.approx([(50 + 25) / 2, NAN], nan_ok=True)
+    assert metrics.zero_steps(y).tolist() == [1, 2]
+    assert np.isnan(metrics.mape([2.0, 0.0], [NAN, 1.0]))  # a missing forecast is not left out
+
+
+def test_bias_is_above_zero_where_forecasts_are_too_high() -> None:
+    assert metrics.bias([1.0, 2.0, NAN], [2.0, 5.0, 9.0]) == 2.0
+
+
+def test_rmsse_is_that_of_m5_by_hand() -> None:
+    """Steps 2, -1 and 3: their squares have a mean of 14 / 3, whatever the season."""
+    history = np.array([1.0, 3.0, 2.0, 5.0])
+    scale = metrics.rmsse_scale(history)
+    assert scale == pytest.approx(14 / 3)
+    assert metrics.rmsse([6.0, 7.0], [4.0, 8.0], scale=scale) == pytest.approx(np.sqrt((4 + 1) / 2 / (14 / 3)))
+    assert metrics.rmsse_scale([1.0, NAN, 2.0, 4.0]) == 4.0  # the one pair that was observed
+    assert np.isnan(metrics.rmsse_scale([[2.0, 2.0], [NAN, 1.0]])).all()
+
+
+def test_errors_over_the_deviation_are_those_of_standardised_series() -> None:
+    history, y, forecast = np.random.default_rng(3).normal(5, 3, size=(3, 40))
+    scaler = StandardScaler().fit(history[:, None])
+    one, other = (scaler.transform(values[:, None]).ravel() for values in (y, forecast))
+    scale = metrics.deviation(history)
+    assert metrics.mae(y, forecast) / scale == pytest.approx(mean_absolute_error(one, other))
+    assert metrics.mse(y, forecast) / scale**2 == pytest.approx(mean_squared_error(one, other))
+    assert np.isnan(metrics.deviation([[0.1, 0.1, 0.1, NAN], [NAN] * 4])).all()
 
 
 def test_unobserved_truth_is_skipped() -> None:
@@ -160,3 +208,28 @@ def test_msis_by_hand() -> None:
     """Width 2, one value 1 above and one 3 below the interval: (2 + 2 + 40 + 2 + 120) / 3 over the scale."""
     score = metrics.msis([0.0, 2.0, -4.0], [-1.0] * 3, [1.0] * 3, share=0.95, scale=2.0)
     assert score == pytest.approx((2 + 2 + 40 * 1 + 2 + 40 * 3) / 3 / 2)
+
+
+# Horizon: MSE and MAE of repeat-last. Zeng et al. (2023), "Are transformers effective?", tables 2 and 9.
+REPEAT_LAST = {96: (0.081, 0.196), 192: (0.167, 0.289), 336: (0.305, 0.396), 720: (0.823, 0.681)}
+
+
+@pytest.mark.parametrize("horizon", [96, pytest.param(720, marks=pytest.mark.slow)])
+def test_published_errors_of_the_naive_method_on_exchange_rates_come_out(horizon: int) -> None:
+    """The first 70 % scale, and windows at every step of the last 20 % count, in whole batches of 32.
+
+    The code behind the figures drops the last batch that is not whole: with it, MSE at 720 is .810.
+    """
+    folder = os.environ.get("FORECAST_DATASETS")
+    if not folder:
+        pytest.skip("FORECAST_DATASETS does not name a folder with the exchange rates")
+    frame = pd.read_parquet(Path(folder, "exchange_rate.parquet"))
+    values = frame.pivot(index="ds", columns="unique_id", values="y").to_numpy()  # (T, C)
+    train, test = int(0.7 * len(values)), int(0.2 * len(values))
+    ends = np.arange(len(values) - test, len(values) - horizon + 1)
+    ends = ends[: len(ends) // 32 * 32]
+    truth = np.moveaxis(sliding_window_view(values, horizon, axis=0)[ends], 2, 1)  # (N, H, C)
+    last = np.broadcast_to(values[ends - 1, None], truth.shape)
+    scales = training_scales(values[:train].T, seasonality=1)
+    found = window_errors(truth, last[..., None], series=np.zeros(len(ends)), levels=(), scales=scales).per_series
+    assert (found["mse_scaled"].mean(), found["mae_scaled"].mean()) == pytest.approx(REPEAT_LAST[horizon], abs=6e-4)

@@ -13,7 +13,7 @@ from predictors import Last
 from forecast import Columns, Panel, backtest
 from forecast.errors import DataError
 from forecast.evaluation.backtest import evaluate
-from forecast.evaluation.baselines import BASELINES
+from forecast.evaluation.baselines import USUAL
 from forecast.evaluation.origins import scored_origins
 from forecast.evaluation.tables import Backtest
 
@@ -28,7 +28,7 @@ def test_a_series_without_history_is_left_out_with_a_warning(caplog: pytest.LogC
     late = (frame["unique_id"] == "s1") & (frame.groupby("unique_id").cumcount() < 58)
     with caplog.at_level(logging.WARNING, "forecast"):
         found = backtest(Last(), frame[~late], folds=3)
-    assert list(_cutoffs(found)) == ["s0", "s2"] and set(_cutoffs(found).index) == {"last", *BASELINES}
+    assert list(_cutoffs(found)) == ["s0", "s2"] and set(_cutoffs(found).index) == {"last", *USUAL}
     assert "1 series have no history before" in caplog.text and "not scored" in caplog.text
     assert (found.scores["series"] == 2).all()
 
@@ -73,7 +73,7 @@ def test_several_targets_leave_out_the_one_that_a_series_lacks(caplog: pytest.Lo
     assert pairs.to_numpy().tolist() == [["s0", "y"], ["s0", "z"], ["s1", "y"], ["s2", "y"]]
     keys = ["unique_id", "ds", "target", "cutoff", "fold", "y"]
     blocks = {name: part[keys].reset_index(drop=True) for name, part in found.forecasts.groupby("model")}
-    assert set(blocks) == {"last", *BASELINES} and len(blocks["last"]) == 4 * 3 * 2
+    assert set(blocks) == {"last", *USUAL} and len(blocks["last"]) == 4 * 3 * 2
     for block in blocks.values():
         pd.testing.assert_frame_equal(block, blocks["last"])
     assert found.forecasts["forecast"].notna().all()

@@ -17,25 +17,16 @@ from command import forecast
 from forecast import Training
 from forecast.config import build, names, networks, read, shipped_folder
 from forecast.errors import ConfigError
+from forecast.evaluation.baselines import BASELINES
+from forecast.evaluation.metrics import METRICS
 
 ROOT = Path(__file__).parents[1]
+RECORDS = ("experiments",)  # of what was run once
 PAGES = {
     name: (ROOT / name).read_text(encoding="utf-8") if (ROOT / name).is_file() else ""
     for name in (
         "README.md",
-        *(
-            f"docs/{page}.md"
-            for page in (
-                "guide",
-                "networks",
-                "intervals",
-                "understanding",
-                "diagnose",
-                "gallery",
-                "serving",
-                "significance",
-            )
-        ),
+        *(f"docs/{page.name}" for page in sorted((ROOT / "docs").glob("*.md")) if page.stem not in RECORDS),
     )
 }
 README, NETWORKS = PAGES["README.md"], PAGES["docs/networks.md"]
@@ -112,6 +103,11 @@ def test_the_table_of_networks_tells_the_losses_they_take_and_options_that_they_
 def test_the_networks_said_to_begin_without_a_bypass_are_those_that_do() -> None:
     told = re.search(r"All begin with it but (.*?)\.", NETWORKS)
     assert told and _quoted(told[1]) == [name for name in networks() if not read("model", name)["bypass"]]
+
+
+def test_every_metric_and_simple_method_is_defined() -> None:
+    told = {name for row in _rows(PAGES["docs/metrics.md"], columns=4) for name in _quoted(row[0])}
+    assert told == {*METRICS, "owa", *BASELINES}
 
 
 def test_every_make_target_exists() -> None:

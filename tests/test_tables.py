@@ -37,8 +37,13 @@ def _forecasts(*, models: tuple[str, ...] = ("net", "naive"), ids: tuple[str, ..
 
 
 def _tables(forecasts: pd.DataFrame, *, columns: Columns | None = None, scale: dict | None = None) -> Backtest:
-    scales = scale or dict.fromkeys(forecasts["unique_id"].unique(), 2.0)
-    return tabulated(forecasts, columns=columns or Columns(), scale=pd.Series(scales))
+    mase = pd.Series(scale or dict.fromkeys(forecasts["unique_id"].unique(), 2.0))
+    return tabulated(forecasts, columns=columns or Columns(), scales=_scales(mase))
+
+
+def _scales(mase: pd.Series) -> pd.DataFrame:
+    """Return scales of which the others are made of MASE's."""
+    return pd.DataFrame({"mase": mase, "rmsse": mase + 1, "deviation": mase + 2})
 
 
 def test_every_table_is_that_of_a_small_example_by_hand() -> None:
@@ -75,24 +80,31 @@ def test_every_table_is_that_of_a_small_example_by_hand() -> None:
 def test_metrics_by_series_are_those_of_each_series_alone() -> None:
     forecasts = _forecasts()
     forecasts.loc[forecasts["ds"] == 2, ["y", "q0.9"]] = NAN, 1e6
+    forecasts.loc[forecasts["ds"] == 4, "y"] = 0.0
     scale = {"B": NAN, "A": 0.5}
     table = _tables(forecasts, scale=scale).per_series
     assert list(table.columns) == ["model", "unique_id", *metrics.METRICS]
     assert (table["model"] + table["unique_id"]).tolist() == ["netA", "netB", "naiveA", "naiveB"]
     for row in table.itertuples():
         part = forecasts[(forecasts["model"] == row.model) & (forecasts["unique_id"] == row.unique_id)]
-        y, forecast = part["y"], part["forecast"]
+        y, forecast, own = part["y"], part["forecast"], scale[row.unique_id]
         expected = [
             metrics.mae(y, forecast),
             metrics.rmse(y, forecast),
+            metrics.mse(y, forecast),
+            metrics.mape(y, forecast),
             metrics.smape(y, forecast),
-            metrics.mase(y, forecast, scale=scale[row.unique_id]),
+            metrics.mase(y, forecast, scale=own),
+            metrics.rmsse(y, forecast, scale=own + 1),
+            metrics.mse(y / (own + 2), forecast / (own + 2)),
+            metrics.mae(y / (own + 2), forecast / (own + 2)),
+            metrics.bias(y, forecast),
             metrics.crps(y, part[DECILES], LEVELS),
             metrics.weighted_quantile_loss(y, part[DECILES], LEVELS),
-            metrics.msis(y, part["q0.1"], part["q0.9"], share=0.8, scale=scale[row.unique_id]),
+            metrics.msis(y, part["q0.1"], part["q0.9"], share=0.8, scale=own),
             metrics.coverage(y, part["q0.1"], part["q0.9"]),
             metrics.width(y, part["q0.1"], part["q0.9"]),
-            metrics.msis(y, part["q0.025"], part["q0.975"], share=0.95, scale=scale[row.unique_id]),
+            metrics.msis(y, part["q0.025"], part["q0.975"], share=0.95, scale=own),
             metrics.coverage(y, part["q0.025"], part["q0.975"]),
             metrics.width(y, part["q0.025"], part["q0.975"]),
         ]
@@ -158,7 +170,7 @@ def test_units_that_differ_are_not_averaged(units: tuple[str, str]) -> None:
     tables = _tables(both, columns=columns, scale={("A", "warm"): 1.0, ("A", "wet"): 10.0})
     alike = units == ("mm", "mm")
     for table in (tables.scores, tables.per_fold, tables.per_step):
-        assert table[["mae", "rmse", "width"]].notna().all(axis=None) == alike
+        assert table[["mae", "rmse", "mse", "bias", "width"]].notna().all(axis=None) == alike
         assert table[["mase", "smape", "coverage"]].notna().all(axis=None)
     assert tables.scores["series"].tolist() == [2, 2]
     assert tables.per_target is not None
@@ -187,13 +199,13 @@ def test_models_that_cannot_be_compared_are_refused(change: Any, told: str) -> N
 
 
 def test_a_series_without_a_scale_is_refused() -> None:
-    with pytest.raises(ValueError, match="scale lacks 1 series, first 'B'"):
+    with pytest.raises(ValueError, match="scales lack 1 series, first 'B'"):
         _tables(_forecasts(), scale={"A": 1.0})
 
 
 @pytest.mark.parametrize("name", ["pair", "series", "step"])
 def test_an_id_may_have_the_name_of_a_column_inside(name: str) -> None:
     forecasts = _forecasts().rename(columns={"unique_id": name})
-    scale = pd.Series({"A": 2.0, "B": 2.0})
-    table = tabulated(forecasts, columns=Columns(id=name), scale=scale).per_series
+    scales = _scales(pd.Series({"A": 2.0, "B": 2.0}))
+    table = tabulated(forecasts, columns=Columns(id=name), scales=scales).per_series
     pd.testing.assert_frame_equal(table.rename(columns={name: "unique_id"}), _tables(_forecasts()).per_series)

@@ -20,7 +20,7 @@ from forecast.evaluation.baselines import BASELINES
 from forecast.evaluation.chances import EVENT_BASELINES, last_before, occurred_after
 from forecast.evaluation.events import tabulated_events
 from forecast.evaluation.importance import Errors, errors_when_shuffled, importance_table
-from forecast.evaluation.origins import Origins, fold_ends, mase_scales, scored_origins, truth_after, warn_of_left_out
+from forecast.evaluation.origins import Origins, fold_ends, scored_origins, series_scales, truth_after, warn_of_left_out
 from forecast.evaluation.plan import check_baselines, check_plan
 from forecast.evaluation.shuffling import Shuffling
 from forecast.evaluation.tables import DECILES, INTERVALS, Backtest, tabulated
@@ -73,8 +73,8 @@ def backtest(
         Fit once, before the first fold (False), before each fold (True), or before every k-th one. Baselines that
         learn are fitted at the same folds.
     baselines : sequence of str
-        Names in `BASELINES`, or with a loss of events in `EVENT_BASELINES`, by default all of them; each reads the
-        history before a cutoff and nothing after it.
+        Names in `BASELINES`, by default those of `USUAL`, or with a loss of events in `EVENT_BASELINES`, by default all
+        of them; each reads the history before a cutoff and nothing after it.
     split : {"calendar", "series_end"}
         One cutoff for all series, or each counted back from its own end; the latter by default where times are
         whole numbers.
@@ -282,10 +282,10 @@ def _scored(
     if fitted.event is not None:
         table = pd.concat(frames, ignore_index=True)
         return replace(tabulated_events(table, columns=panel.columns, event=fitted.event.words), paths=paths)
-    scale = mase_scales(panel, origins.taken(origin), channel, season=mase_season or fitted.seasonality_)
-    scored = tabulated(pd.concat(frames, ignore_index=True), columns=panel.columns, scale=scale, freq=panel.freq)
+    scales = series_scales(panel, origins.taken(origin), channel, season=mase_season or fitted.seasonality_)
+    scored = tabulated(pd.concat(frames, ignore_index=True), columns=panel.columns, scales=scales, freq=panel.freq)
     shuffled = [part.shuffled for part in parts if part.shuffled is not None]
-    importance = importance_table(shuffled, panel, scale) if shuffled else None
+    importance = importance_table(shuffled, panel, scales["mase"]) if shuffled else None
     return replace(scored, importance=importance, paths=paths)
 
 

@@ -15,7 +15,7 @@ from forecast.data.encoding import ROLES
 from forecast.data.panel import Panel
 from forecast.data.splits import Split
 from forecast.errors import DataError
-from forecast.evaluation.origins import Origins, fold_ends, mase_scales, scored_origins, truth_after
+from forecast.evaluation.origins import Origins, fold_ends, scored_origins, series_scales, truth_after
 from forecast.evaluation.plan import check_plan
 from forecast.evaluation.shuffled import CALENDAR, Group, ShuffledWindows
 from forecast.evaluation.shuffling import Shuffling
@@ -83,7 +83,7 @@ def permutation_importance(
     targets = len(panel.columns.targets)
     each = origins.taken(np.repeat(np.arange(len(origins.series)), targets))
     channel = np.tile(np.arange(targets), len(origins.series))
-    scale = mase_scales(panel, each, channel, season=mase_season or fitted.seasonality_)
+    scale = series_scales(panel, each, channel, season=mase_season or fitted.seasonality_)["mase"]
     return importance_table([errors], panel, scale)
 
 

@@ -81,6 +81,31 @@ class SeasonalNaive(_Local):
         return Prediction(point, spread)
 
 
+class WindowAverage(_Local):
+    """The mean of the last values, of as many whole seasons as the horizon spans, two at least.
+
+    A window of whole seasons weighs every phase alike. It ends at the last observed value. The variance of the error
+    is measured in the history at the first and the last step of the horizon, from every earlier origin, and goes
+    straight in between: so it stays for values that scatter about a level, and grows by the step for a random walk.
+
+    Parameters
+    ----------
+    window : int, optional
+        Steps to average over.
+    """
+
+    def __init__(self, window: int | None = None) -> None:
+        check_lengths(window=window)
+        self.window = window
+
+    def _forecast(self, histories: list[Array], steps: Steps) -> Prediction:
+        season, horizon = self.seasonality_, len(steps)
+        window = max(2, -(-horizon // season)) * season if self.window is None else self.window
+        rows = [_window_average(history, window, steps) for history in histories]
+        points, spreads = zip(*rows, strict=True)
+        return Prediction(np.repeat(np.array(points)[:, None], horizon, axis=1), np.stack(spreads))
+
+
 class Naive2(_Local):
     """The last observed value of the seasonally adjusted series, times the season: the yardstick of M4.
 
@@ -132,6 +157,24 @@ def _random_walk(histories: list[Array], steps: Steps, *, drift: bool = False) -
     ahead = steps + (ends - 1 - at[tails])[:, None]
     growth = ahead * (1 + drift * ahead / np.maximum(span, 1)[:, None])
     return Prediction(values[tails, None] + slope[:, None] * ahead, sigma[:, None] * np.sqrt(growth))
+
+
+def _window_average(history: Array, window: int, steps: Steps) -> tuple[float, Array]:
+    """Return the mean of the last window of a history, and the spread (H,) about it."""
+    last = int(np.flatnonzero(~np.isnan(history))[-1])
+    centred = history[: last + 1] - history[last]  # so that a constant has no rounding
+    sums, counts = (np.append(0.0, np.cumsum(part)) for part in (np.nan_to_num(centred), ~np.isnan(centred)))
+    begins = np.maximum(np.arange(1, last + 2) - window, 0)
+    count = counts[1:] - counts[begins]
+    means = np.where(count > 0, sums[1:] - sums[begins], np.nan) / np.maximum(count, 1)  # of windows that end at each
+    first, final = (
+        _root_mean_square(centred[step:] - means[:-step]) ** 2 if step <= last else np.nan for step in (1, len(steps))
+    )
+    slope = max(final - first, 0.0) / max(len(steps) - 1, 1)
+    if np.isnan(final):  # too short to tell: as for a random walk
+        slope = first / (1 + (window - 1) * (2 * window - 1) / (6 * window))
+    ahead = steps + len(history) - 1 - last
+    return history[last] + means[-1], np.sqrt(first + slope * (ahead - 1))
 
 
 def _last_season(history: Array, season: int) -> tuple[Array, Steps]:

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 METRICS = (
-    "mae", "rmse", "smape", "mase", "crps", "wql", "msis", "coverage", "width", "msis_95", "coverage_95", "width_95",
+    "mae", "rmse", "mse", "mape", "smape", "mase", "rmsse", "mse_scaled", "mae_scaled", "bias", "crps", "wql",
+    "msis", "coverage", "width", "msis_95", "coverage_95", "width_95",
 )  # fmt: skip
 
 
@@ -20,6 +21,35 @@ def mae(y: ArrayLike, forecast: ArrayLike) -> NDArray[np.float64]:
 def rmse(y: ArrayLike, forecast: ArrayLike) -> NDArray[np.float64]:
     """Root mean squared error over the observed steps of the last axis."""
     return np.sqrt(_mean((_array(y) - _array(forecast)) ** 2, y))
+
+
+def mse(y: ArrayLike, forecast: ArrayLike) -> NDArray[np.float64]:
+    """Mean squared error over the observed steps of the last axis."""
+    return _mean((_array(y) - _array(forecast)) ** 2, y)
+
+
+def bias(y: ArrayLike, forecast: ArrayLike) -> NDArray[np.float64]:
+    """Mean of forecast minus truth over the observed steps of the last axis: above 0 where forecasts are too high."""
+    return _mean(_array(forecast) - _array(y), y)
+
+
+def mape(y: ArrayLike, forecast: ArrayLike) -> NDArray[np.float64]:
+    """Mean absolute error in percent of the truth, over the observed steps of the last axis where the truth is not 0.
+
+    Steps where it is 0 are left out, as many as `zero_steps` counts; scikit-learn divides them by the smallest number
+    there is. What is left flatters forecasts that are too low, and near 0 a single step outweighs the others.
+
+    References
+    ----------
+    Hyndman and Koehler (2006), "Another look at measures of forecast accuracy", section 2.2.
+    """
+    truth = _array(y)
+    return _mean(absolute_percent(truth, _array(forecast)), np.where(truth == 0, np.nan, truth))
+
+
+def zero_steps(y: ArrayLike) -> NDArray[np.int64]:
+    """How many observed steps of the last axis are 0, which `mape` leaves out."""
+    return np.sum(_array(y) == 0, axis=-1)
 
 
 def smape(y: ArrayLike, forecast: ArrayLike) -> NDArray[np.float64]:
@@ -61,6 +91,50 @@ def mase_scale(history: ArrayLike, *, seasonality: int) -> NDArray[np.float64]:
     values = _array(history)
     differences = np.abs(values[..., seasonality:] - values[..., :-seasonality])
     return _positive(_mean(differences, differences))
+
+
+def rmsse(y: ArrayLike, forecast: ArrayLike, *, scale: ArrayLike) -> NDArray[np.float64]:
+    """Root of the mean squared error over `scale`, which is that of `rmsse_scale`; NaN where it is undefined.
+
+    References
+    ----------
+    Makridakis, Spiliotis and Assimakopoulos (2022), "M5 accuracy competition", section 3.1.
+    """
+    return np.sqrt(mse(y, forecast) / _positive(scale))
+
+
+def rmsse_scale(history: ArrayLike) -> NDArray[np.float64]:
+    """Mean squared difference of one step to the next, whatever the season, over the pairs that were observed.
+
+    M5 begins at the first sale that is not 0: let what lies before a product is on sale be unobserved.
+
+    Parameters
+    ----------
+    history : array (..., T)
+        Values up to the cutoff, oldest first; NaN is unobserved.
+
+    Returns
+    -------
+    Array (...), NaN for a constant series and where no pair was observed.
+    """
+    squares = np.diff(_array(history)) ** 2
+    return _positive(_mean(squares, squares))
+
+
+def deviation(history: ArrayLike) -> NDArray[np.float64]:
+    """Standard deviation of the observed values of the last axis, the scale of z-scores; NaN where it is 0.
+
+    Errors over it are those of series z-scored by their training span, as benchmarks of long horizons tell them.
+
+    References
+    ----------
+    Zhou et al. (2021), "Informer", section 5.1, whose code takes scikit-learn's StandardScaler.
+    """
+    values = _array(history)
+    centred = values - np.asarray(_mean(values, values))[..., None]
+    found = np.sqrt(_mean(centred**2, values))
+    size = np.max(np.abs(values), axis=-1, where=~np.isnan(values), initial=0)
+    return _positive(np.where(found > 1e-10 * size, found, 0))  # a constant deviates by its rounding
 
 
 def quantile_score(y: ArrayLike, quantiles: ArrayLike, levels: Sequence[float]) -> NDArray[np.float64]:
@@ -126,6 +200,11 @@ def symmetric_percent(y: NDArray[np.float64], forecast: NDArray[np.float64]) -> 
     """Absolute error of each step in percent of the mean size of truth and forecast; 0 where both are zero."""
     size = np.abs(y) + np.abs(forecast)
     return 200 * np.abs(y - forecast) / np.where(size == 0, 1, size)
+
+
+def absolute_percent(y: NDArray[np.float64], forecast: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Absolute error of each step in percent of the truth; NaN where that is 0."""
+    return 100 * np.abs(y - forecast) / np.where(y == 0, np.nan, np.abs(y))
 
 
 def inside(y: NDArray[np.float64], lower: NDArray[np.float64], upper: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ import pandas as pd
 from forecast.data.panel import Panel
 from forecast.data.splits import Split, split_ends, usual_split
 from forecast.errors import DataError
-from forecast.evaluation.metrics import mase_scale
+from forecast.evaluation.step_errors import Scales, training_scales
 
 log = logging.getLogger("forecast")
 
@@ -95,8 +95,8 @@ def truth_after(panel: Panel, origins: Origins, *, horizon: int) -> np.ndarray:
     return np.where(inside[..., None], panel.target[flat], np.nan)
 
 
-def mase_scales(panel: Panel, origins: Origins, channel: np.ndarray, *, season: int) -> pd.Series:
-    """Return MASE's scale of each series and target, from what lies before its first origin.
+def series_scales(panel: Panel, origins: Origins, channel: np.ndarray, *, season: int) -> pd.DataFrame:
+    """Return what errors of each series and target are divided by, from what lies before its first origin.
 
     Parameters
     ----------
@@ -105,20 +105,21 @@ def mase_scales(panel: Panel, origins: Origins, channel: np.ndarray, *, season: 
     channel : ndarray of int64 (N,)
         The target of each.
     season : int
-        Period of the scale.
+        Period of MASE's scale.
 
     Returns
     -------
-    Series by id, or by id and target where there are several; NaN where the scale is undefined.
+    DataFrame by id, or by id and target where there are several, with the fields of `Scales`; NaN where undefined.
     """
     first = pd.Series(origins.ends).groupby([origins.series, channel]).min()
     number, target = (first.index.get_level_values(level) for level in (0, 1))
     scales = [
-        mase_scale(panel.series(series)[:end, own], seasonality=season)
+        training_scales(panel.series(series)[:end, own], seasonality=season)
         for series, own, end in zip(number, target, first, strict=True)
     ]
     ids, targets = panel.ids[number], pd.Index(panel.columns.targets)
-    return pd.Series(scales, index=ids if len(targets) == 1 else pd.MultiIndex.from_arrays([ids, targets[target]]))
+    index = ids if len(targets) == 1 else pd.MultiIndex.from_arrays([ids, targets[target]])
+    return pd.DataFrame(scales, index=index, columns=Scales._fields, dtype=np.float64)
 
 
 def _has_history_and_truth(panel: Panel, ends: np.ndarray) -> np.ndarray:

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from numbers import Integral
 
 from forecast.errors import ConfigError, check_count, unknown_name
-from forecast.evaluation.baselines import BASELINES
+from forecast.evaluation.baselines import BASELINES, USUAL
 from forecast.evaluation.chances import EVENT_BASELINES
 
 
 def check_baselines(
     baselines: Sequence[str] | None, *, name: str | None = None, of_events: bool | None = None
 ) -> tuple[str, ...]:
-    """Return the simple methods to compare with, where none are named all that there are.
+    """Return the simple methods to compare with, where none are named the usual ones.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def check_baselines(
     """
     kinds = {True: tuple(EVENT_BASELINES), False: tuple(BASELINES), None: (*BASELINES, *EVENT_BASELINES)}
     if baselines is None:
-        baselines = kinds[of_events]
+        baselines = {True: tuple(EVENT_BASELINES), False: tuple(USUAL), None: (*USUAL, *EVENT_BASELINES)}[of_events]
     if isinstance(baselines, str):
         raise ConfigError(f"baselines is a list of names, got {baselines!r}. Write [{baselines}].")
     for baseline in baselines:

@@ -6,13 +6,10 @@ from collections.abc import Sequence
 from typing import Self
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import NDArray
 
-from forecast.evaluation.histories import Array, Prediction, check_lengths, checked, filled, from_first_observed
+from forecast.evaluation.histories import Array, Prediction, check_lengths, checked, from_first_observed
 from forecast.evaluation.local import Naive
-
-_FARTHEST = 10.0  # deviations of the window from its last value that a target of the ridge may lie away
+from forecast.evaluation.spans import FARTHEST, affordable_lags, cut_windows, last_values, loc_scale
 
 
 class Ridge:
@@ -46,14 +43,13 @@ class Ridge:
             raise ValueError(f"alpha must be above 0, got {self.alpha}.")
         self.naive_ = Naive().fit(histories, horizon=horizon, seasonality=seasonality)
         spans = [span for span in map(from_first_observed, histories) if len(span)]
-        lengths = np.array([len(span) for span in spans], dtype=np.int64)
         wanted = max(2 * seasonality, horizon) if self.lags is None else self.lags
-        self.lags_ = _affordable_lags(lengths, wanted=wanted, horizon=horizon)
+        self.lags_ = affordable_lags(spans, wanted=wanted, horizon=horizon)
         self.coefficients_ = np.zeros((self.lags_, horizon))
         self.intercept_ = np.zeros(horizon)
         self.deviation_ = np.full(horizon, np.nan)
         if self.lags_:
-            self._fit_windows(*self._cut(spans, lengths, horizon))
+            self._fit_windows(*cut_windows(spans, self.lags_, horizon, most=self.windows, seed=self.seed))
         return self
 
     def predict(self, histories: Sequence[Array]) -> Prediction:
@@ -61,37 +57,25 @@ class Ridge:
         point, spread = self.naive_.predict(histories)
         if not self.lags_ or not histories:
             return Prediction(point, spread)
-        windows = np.stack([_last_values(history, self.lags_) for history in histories])  # (n, lags)
-        loc, scale = _loc_scale(windows)
+        windows = np.stack([last_values(history, self.lags_) for history in histories])  # (n, lags)
+        loc, scale = loc_scale(windows)
         known = scale[:, 0] > 0
         features = (windows[known] - loc[known]) / scale[known]
         point[known] = loc[known] + scale[known] * (features @ self.coefficients_ + self.intercept_)
         spread[known] = scale[known] * self.deviation_
         return Prediction(point, spread)
 
-    def _cut(self, spans: list[Array], lengths: NDArray[np.int64], horizon: int) -> tuple[Array, Array]:
-        """Choose windows of the training spans: lags (n, lags), gaps filled, and targets (n, H), gaps NaN."""
-        offsets = np.cumsum(lengths) - lengths
-        counts = np.maximum(lengths - self.lags_ - horizon + 1, 0)
-        starts = np.concatenate([offset + np.arange(count) for offset, count in zip(offsets, counts, strict=True)])
-        if len(starts) > self.windows:
-            starts = np.random.default_rng(self.seed).choice(starts, self.windows, replace=False)
-        known = np.concatenate([filled(span) for span in spans])
-        lags = sliding_window_view(known, self.lags_)[starts]
-        targets = sliding_window_view(np.concatenate(spans), horizon)[starts + self.lags_]
-        return lags, targets
-
     def _fit_windows(self, lags: Array, targets: Array) -> None:
         from sklearn.linear_model import Ridge as Regression  # takes a second to import
 
-        loc, scale = _loc_scale(lags)
+        loc, scale = loc_scale(lags)
         known = (scale[:, 0] > 0) & ~np.isnan(targets).all(axis=1)
         if not known.any():
             self.lags_ = 0
             return
         features = (lags[known] - loc[known]) / scale[known]
         # A jump after a nearly constant window would outweigh all the rest.
-        truth = np.clip((targets[known] - loc[known]) / scale[known], -_FARTHEST, _FARTHEST)
+        truth = np.clip((targets[known] - loc[known]) / scale[known], -FARTHEST, FARTHEST)
         observed = ~np.isnan(truth)
         model = Regression(alpha=self.alpha)
         target = np.where(observed, truth, 0.0)
@@ -111,24 +95,3 @@ class Ridge:
         free = np.sum(~np.isnan(residuals), axis=0) - used
         deviation: Array = np.sqrt(np.nansum(residuals**2, axis=0) / np.where(free > 0, free, np.nan))
         return deviation
-
-
-def _affordable_lags(lengths: NDArray[np.int64], *, wanted: int, horizon: int) -> int:
-    """Most lags, up to those wanted, for which the spans hold at least as many windows; 0 for no window."""
-    for lags in range(wanted, 0, -1):
-        if np.sum(np.maximum(lengths - horizon - lags + 1, 0)) >= lags:
-            return lags
-    return 0
-
-
-def _last_values(history: Array, lags: int) -> Array:
-    values = filled(history)[-lags:]
-    return values if len(values) == lags else np.pad(values, (lags - len(values), 0), mode="edge")
-
-
-def _loc_scale(windows: Array) -> tuple[Array, Array]:
-    """Last value and deviation of each window, (n, 1) each; the deviation of a constant window is 0."""
-    loc = windows[:, -1:]
-    scale = windows.std(axis=1, keepdims=True)
-    rounding = 1e-10 * np.abs(windows).max(axis=1, keepdims=True)
-    return loc, np.where(scale > rounding, scale, 0.0)

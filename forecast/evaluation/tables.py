@@ -10,13 +10,14 @@ import pandas as pd
 
 from forecast.data.columns import Columns
 from forecast.data.freq import Freq
+from forecast.evaluation.averages import averaged, cells
 from forecast.evaluation.clock import units_of
-from forecast.evaluation.metrics import METRICS, inside, interval_score, quantile_score, symmetric_percent
+from forecast.evaluation.metrics import METRICS
+from forecast.evaluation.step_errors import DECILES, INTERVALS, Scales, step_errors
 from forecast.frames import FORECAST, TARGET, level_name
 
-DECILES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # that a CRPS is made of
-INTERVALS = {"": (0.1, 0.9), "_95": (0.025, 0.975)}  # whose score, coverage and width are told, by what they end in
-IN_UNITS = ("mae", "rmse", "crps", "wql", "width", "width_95")  # of the target, or pooled over them
+IN_UNITS = ("mae", "rmse", "mse", "bias", "crps", "wql", "width", "width_95")  # of the target, or pooled over them
+_LEVELS = tuple({level_name(level): level for level in (*DECILES, *sum(INTERVALS.values(), ()))}.values())
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -25,10 +26,12 @@ class Backtest:
 
     A series is a pair of id and target where there are several targets; the column `target` is there only then.
     `series` counts those with any observed truth, `constant` those among them without a MASE, its scale being
-    undefined. Of several targets in different units `mae`, `rmse`, `crps`, `wql` and `width` are NaN, except by series
-    and target. `crps` is taken from the deciles, and NaN for a model that gives fewer; `wql` is its sum over the sum of
-    the sizes of the truth, over all series at once. `msis`, `coverage` and `width` are those of the 80 % interval, with
-    `_95` those of the 95 % interval, of models that give it.
+    undefined. Of several targets in different units `mae`, `rmse`, `mse`, `bias`, `crps`, `wql` and `width` are NaN,
+    except by series and target. `mape` leaves out steps whose truth is 0; `rmsse`, `mse_scaled` and `mae_scaled` are
+    relative to what lies before the first cutoff of a series. `crps` is taken from the deciles, and NaN for a model
+    that gives fewer; `wql` is its sum over the sum of the sizes of the truth, over all series at once. `msis`,
+    `coverage` and `width` are those of the 80 % interval, with `_95` those of the 95 % interval, of models that give
+    it.
 
     Parameters
     ----------
@@ -76,7 +79,7 @@ class Backtest:
         return f"Backtest of {count} series over {folds} folds:\n{self.scores.to_string(index=False)}"
 
 
-def tabulated(forecasts: pd.DataFrame, *, columns: Columns, scale: pd.Series, freq: Freq | None = None) -> Backtest:
+def tabulated(forecasts: pd.DataFrame, *, columns: Columns, scales: pd.DataFrame, freq: Freq | None = None) -> Backtest:
     """Score every model by series, fold, step, target and time, over the steps whose truth was observed.
 
     Parameters
@@ -85,8 +88,9 @@ def tabulated(forecasts: pd.DataFrame, *, columns: Columns, scale: pd.Series, fr
         As in `Backtest`; any order of rows.
     columns : Columns
         Names the id and the time, and the units of the targets.
-    scale : Series
-        MASE's scale by id, or by id and target where there are several; NaN where it is undefined.
+    scales : DataFrame
+        `mase`, `rmsse` and `deviation`, as in `Scales`, by id, or by id and target where there are several; NaN where
+        they are undefined.
     freq : Freq
         Step of the times, which says by what units of time errors are told apart; by none where it is not given.
 
@@ -100,15 +104,15 @@ def tabulated(forecasts: pd.DataFrame, *, columns: Columns, scale: pd.Series, fr
     pairs = forecasts[names].iloc[np.unique(series, return_index=True)[1]].reset_index(drop=True)
     model, models = pd.factorize(forecasts["model"])
     rows = checked_rows(forecasts, columns.time, model=model, pair=series)
-    errors = _errors(rows, _scale_of(pairs, scale)[rows["pair"]])
+    errors = _errors(rows, _scales_of(pairs, scales), keys=["model", "pair", "fold", "step"])
 
-    cells = _cells(errors, ["model", "pair"])
-    about = pairs.iloc[cells["pair"]].reset_index(drop=True)
+    own = cells(errors, ["model", "pair"])
+    about = pairs.iloc[own["pair"]].reset_index(drop=True)
     units = set(columns.units)
     several = TARGET in names
     hidden = IN_UNITS if several and (len(units) > 1 or "" in units) else ()
-    per_fold = _averaged(_cells(errors, ["model", "fold", "pair"]), ["model", "fold"], hidden=hidden)
-    per_step = _averaged(_cells(errors, ["model", "step", "pair"]), ["model", "step"], hidden=hidden)
+    per_fold = averaged(cells(errors, ["model", "fold", "pair"]), ["model", "fold"], hidden=hidden)
+    per_step = averaged(cells(errors, ["model", "step", "pair"]), ["model", "step"], hidden=hidden)
     per_time = None if freq is None else _by_time(errors, units_of(forecasts[columns.time], freq), hidden=hidden)
     cutoffs = forecasts.groupby("fold")["cutoff"].max()
     per_fold.insert(2, "cutoff", cutoffs.loc[per_fold["fold"]].array)
@@ -118,11 +122,11 @@ def tabulated(forecasts: pd.DataFrame, *, columns: Columns, scale: pd.Series, fr
 
     return Backtest(
         forecasts=forecasts,
-        scores=named(_averaged(cells, ["model"], hidden=hidden)),
+        scores=named(averaged(own, ["model"], hidden=hidden)),
         per_fold=named(per_fold),
         per_step=named(per_step),
-        per_series=named(pd.concat([cells[["model"]], about, cells.assign(wql=_pooled(cells))[list(METRICS)]], axis=1)),
-        per_target=named(_averaged(cells.assign(**{TARGET: about[TARGET]}), ["model", TARGET])) if several else None,
+        per_series=named(pd.concat([own[["model"]], about, own[list(METRICS)]], axis=1)),
+        per_target=named(averaged(own.assign(**{TARGET: about[TARGET]}), ["model", TARGET])) if several else None,
         per_time=None if per_time is None else named(per_time),
     )
 
@@ -149,10 +153,9 @@ def checked_rows(forecasts: pd.DataFrame, time: str, *, model: np.ndarray, pair:
     begins = np.append(True, ~same[:, :3].all(axis=1))
     places = np.arange(len(codes))
     step = places - np.maximum.accumulate(np.where(begins, places, 0)) + 1
-    levels = {level_name(level) for level in (*DECILES, *sum(INTERVALS.values(), ()))}
     values = {
         name: forecasts[name].to_numpy(np.float64)[order] if name in forecasts else np.nan
-        for name in ("y", FORECAST, *levels)
+        for name in ("y", FORECAST, *map(level_name, _LEVELS))
     }
     rows = pd.DataFrame({**dict(zip(keys, codes.T, strict=True)), "step": step, **values}, index=order)
     _refuse_unequal(rows, forecasts)
@@ -190,45 +193,26 @@ def _refuse(what: str, forecasts: pd.DataFrame, place: int) -> NoReturn:
     raise ValueError(f"{what}, first {row}. Score every model once on the same series, folds and times.")
 
 
-def _scale_of(pairs: pd.DataFrame, scale: pd.Series) -> np.ndarray:
+def _scales_of(pairs: pd.DataFrame, scales: pd.DataFrame) -> pd.DataFrame:
     index = pd.MultiIndex.from_frame(pairs) if pairs.shape[1] > 1 else pd.Index(pairs.iloc[:, 0])
-    absent = ~index.isin(scale.index)
+    absent = ~index.isin(scales.index)
     if absent.any():
         raise ValueError(
-            f"scale lacks {absent.sum()} series, first {index[absent][0]!r}. Give NaN where it is undefined."
+            f"scales lack {absent.sum()} series, first {index[absent][0]!r}. Give NaN where they are undefined."
         )
-    found: np.ndarray = scale.reindex(index).to_numpy(np.float64)
-    return np.where(found > 0, found, np.nan)
+    return scales.reindex(index)
 
 
-def _errors(rows: pd.DataFrame, scale: np.ndarray) -> pd.DataFrame:
-    """Return the keys of each row and what it adds to each metric; the square of its error for `rmse`."""
-    y, forecast = rows["y"].to_numpy(), rows[FORECAST].to_numpy()
-    absolute = np.abs(y - forecast)
-    deciles = quantile_score(y, rows[list(map(level_name, DECILES))].to_numpy(), DECILES)
-    errors = rows[["model", "pair", "fold", "step"]].assign(
-        mae=absolute,
-        rmse=absolute**2,
-        smape=symmetric_percent(y, forecast),
-        mase=absolute / scale,
-        crps=deciles,
-        wql=deciles,
-        size=np.where(np.isnan(deciles), np.nan, np.abs(y)),
+def _errors(rows: pd.DataFrame, scales: pd.DataFrame, *, keys: list[str]) -> pd.DataFrame:
+    """Return the keys of each row and what it adds to each metric."""
+    terms = step_errors(
+        rows["y"].to_numpy(),
+        rows[FORECAST].to_numpy(),
+        rows[list(map(level_name, _LEVELS))].to_numpy(),
+        levels=_LEVELS,
+        scales=Scales(*(scales[name].to_numpy(np.float64)[rows["pair"]] for name in Scales._fields)),
     )
-    for end, levels in INTERVALS.items():
-        lower, upper = (rows[level_name(level)].to_numpy() for level in levels)
-        errors[f"msis{end}"] = interval_score(y, lower, upper, share=levels[1] - levels[0]) / scale
-        errors[f"coverage{end}"] = inside(y, lower, upper)
-        errors[f"width{end}"] = np.where(np.isnan(y), np.nan, upper - lower)
-    return errors
-
-
-def _cells(errors: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-    """Return the metrics of each cell; of `wql` the sum of losses, with that of sizes beside it, to be pooled."""
-    grouped = errors.groupby(by)
-    table = grouped[list(METRICS)].mean()
-    sums = grouped[["wql", "size"]].sum(min_count=1)
-    return table.assign(rmse=np.sqrt(table["rmse"]), wql=sums["wql"], size=sums["size"]).reset_index()
+    return rows[keys].assign(**terms)
 
 
 def _by_time(errors: pd.DataFrame, units: dict[str, pd.Series], *, hidden: tuple[str, ...]) -> pd.DataFrame | None:
@@ -236,21 +220,7 @@ def _by_time(errors: pd.DataFrame, units: dict[str, pd.Series], *, hidden: tuple
     tables, by = [], ["model", "value"]
     for unit, values in units.items():
         own = errors.assign(value=values.to_numpy()[errors.index])
-        table = _averaged(_cells(own, [*by, "pair"]), by, hidden=hidden)
+        table = averaged(cells(own, [*by, "pair"]), by, hidden=hidden)
         table.insert(1, "unit", unit)
         tables.append(table.merge(own.groupby(by)["mae"].count().rename("steps").reset_index(), on=by))
     return pd.concat(tables, ignore_index=True) if tables else None
-
-
-def _averaged(cells: pd.DataFrame, by: list[str], *, hidden: tuple[str, ...] = ()) -> pd.DataFrame:
-    """Return the mean of each metric over the series that have it; the weighted quantile loss over all at once."""
-    undefined = cells["mase"].isna() & cells["mae"].notna()
-    grouped = cells.assign(constant=undefined).groupby(by, sort=False)
-    counts = grouped.agg(series=("mae", "count"), constant=("constant", "sum"))
-    table = counts.join(grouped[list(METRICS)].mean())
-    table["wql"] = _pooled(grouped[["wql", "size"]].sum(min_count=1))
-    return table.assign(**dict.fromkeys(hidden, np.nan)).reset_index()
-
-
-def _pooled(sums: pd.DataFrame) -> pd.Series:
-    return sums["wql"] / sums["size"].where(sums["size"] > 0)

@@ -20,6 +20,17 @@ BASELINES = {
     "drift": "#CC79A7",
     "naive2": "#56B4E9",
     "ridge": "#D55E00",
+    # Tol (2021), "Colour schemes", muted: those that are shown when they are named.
+    "window_average": "#999933",
+    "gradient_boosting": "#882255",
+    "auto_ets": "#117733",
+    "auto_arima": "#332288",
+    "auto_theta": "#AA4499",
+    "croston": "#44AA99",
+    "croston_sba": "#88CCEE",
+    "tsb": "#CC6677",
+    "adida": "#DDCC77",
+    "imapa": "#661100",
     "base_rate": "#E69F00",
     "persistence": "#009E73",
 }
