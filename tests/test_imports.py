@@ -19,7 +19,9 @@ FLOORS = (
     ("forecast.sweeps", "forecast.resume", "forecast.messages"),
     ("forecast.jobs",),
     ("forecast.report",),
+    ("forecast.comparison",),
     ("forecast.evaluation", "forecast.diagnosis", "forecast.export"),
+    ("forecast.parts",),
     ("forecast.calibrated",),
     ("forecast.ensemble",),
     ("forecast.members", "forecast.combination", "forecast.calibration"),
@@ -31,7 +33,7 @@ FLOORS = (
     ("forecast.networks", "forecast.losses", "forecast.scaling", "forecast.frames", "forecast.choice"),
     ("forecast.data",),
     ("forecast.schema",),
-    ("forecast.parameters",),
+    ("forecast.parameters", "forecast.comparison.settings"),
     ("forecast.config", "forecast.folders", "forecast.run_folder"),
     ("forecast.documents",),
     (
