@@ -35,7 +35,7 @@ class Adapter(Protocol):
         ----------
         frame : DataFrame
             A row for each series and step up to the last known one, under the user's column names: id, time, targets
-            (NaN where not observed), and the covariates there were. What is known ahead is not handed over.
+            (NaN where not observed), and covariates, in single precision. What is known ahead is not handed over.
         """
 
     def predict(self, horizon: int) -> pd.DataFrame:

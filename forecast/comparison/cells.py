@@ -13,7 +13,7 @@ import pandas as pd
 
 from forecast.comparison.cell_scores import PAIR, Scales, cell_scores, joined
 from forecast.comparison.entry import Entry, Fitted
-from forecast.comparison.hashing import array_digest, digest, panel_digest
+from forecast.comparison.hashing import array_digest, digest
 from forecast.comparison.measured import peak_memory
 from forecast.comparison.protocols import Part, Task
 from forecast.errors import DataError, ForecastError, named
@@ -54,7 +54,7 @@ class Cell:
         origins = self.part.origins
         return {
             "results": RESULTS,
-            "data": panel_digest(self.task.panel),
+            "data": self.task.digest,
             "horizon": self.task.horizon,
             "seasonality": self.task.season,
             "scales": array_digest(*self.task.scales),

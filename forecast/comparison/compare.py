@@ -20,6 +20,7 @@ from forecast.comparison.settings import Protocol, named_protocol
 from forecast.comparison.store import Store
 from forecast.comparison.tables import comparison_of
 from forecast.data.columns import Columns
+from forecast.data.panel import Panel
 from forecast.errors import ConfigError, KindError
 from forecast.predictor import Predictor
 
@@ -46,7 +47,7 @@ def compare(
 
     Parameters
     ----------
-    frames : DataFrame, Contested, or a dict or list of them
+    frames : DataFrame, Panel, Contested, or a dict or list of them
         What to compare on; a dict gives each its name.
     models : str, object, list or dict
         "all"; names of networks and simple methods, alone or with changes (``{"gru": {"layers": 2}}``); a
@@ -124,7 +125,7 @@ def _contested(frames: Any, columns: Columns | None) -> list[Contested]:
     for name, given in named:
         if isinstance(given, Contested):
             one = given
-        elif isinstance(given, pd.DataFrame | pd.Series):
+        elif isinstance(given, pd.DataFrame | pd.Series | Panel):
             one = Contested(str(name or "table"), given, columns)
         else:
             raise KindError(f"frames is a DataFrame, or several by name, got a {type(given).__name__}.")

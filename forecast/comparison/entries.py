@@ -172,10 +172,17 @@ def _listed(models: Any) -> list[Any]:
     if isinstance(models, str | Predictor) or _is_adapter(models):
         return [models]
     if isinstance(models, Mapping):
-        return [(str(name), given) for name, given in models.items()]
+        return [_under(str(name), given) for name, given in models.items()]
     if isinstance(models, Sequence) and len(models):
         return list(models)
     raise ConfigError(f"models is a list of names or forecasters, or a dict of them by name, got {models!r}.")
+
+
+def _under(name: str, given: Any) -> Any:
+    """Return an entry of a dict as one of a list."""
+    if isinstance(given, str):
+        return name if given == name else {name: {"model": given}}
+    return {name: given} if isinstance(given, dict) else (name, given)
 
 
 def _told(given: Any) -> tuple[str, Any]:

@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from forecast.comparison.cell_scores import Scales, training_scales
+from forecast.comparison.hashing import panel_digest
 from forecast.comparison.settings import Protocol
 from forecast.data.columns import Columns
-from forecast.data.laying import laid
+from forecast.data.laying import laid, observed
 from forecast.data.panel import Panel
 from forecast.data.splits import Split, refuse_short, usual_context
 from forecast.errors import ConfigError, DataError
@@ -32,13 +33,20 @@ class Contested:
     """
 
     name: str
-    frame: pd.DataFrame | pd.Series
+    frame: pd.DataFrame | pd.Series | Panel
     columns: Columns | None = None
     freq: str | None = None
     seasonality: int | None = None
     mase_season: int | None = None
     split: Split | None = None
     horizon: int | None = None
+
+    @cached_property
+    def panel(self) -> Panel:
+        """The table on its grid."""
+        if isinstance(self.frame, Panel):
+            return observed(self.frame)
+        return laid(self.frame, self.columns, freq=self.freq)
 
 
 class Part(NamedTuple):
@@ -66,6 +74,11 @@ class Task:
     mase_season: int
     ends: np.ndarray  # (W, n): what is known of each series at each window
     parts: tuple[Part, ...]
+
+    @cached_property
+    def digest(self) -> str:
+        """What tells its table from any other."""
+        return panel_digest(self.panel)
 
     def truth(self, origins: Origins) -> np.ndarray:
         """Return what followed each origin (N, H, C), NaN where it was not observed or does not count."""
@@ -115,7 +128,7 @@ def task_of(contested: Contested, *, horizon: int, protocol: Protocol) -> Task:
         folds=protocol.folds, step=protocol.step, refit=protocol.refit, horizon=horizon,
         mase_season=contested.mase_season,
     )  # fmt: skip
-    panel = laid(contested.frame, contested.columns, freq=contested.freq)
+    panel = contested.panel
     refuse_short(panel, horizon=horizon)
     season = contested.seasonality or panel.season
     if protocol.test is None:

@@ -116,6 +116,8 @@ def run_cells(
 
 
 def _run_in_turn(places: Sequence[int], progress: Progress, keep: Callable[[int, Result], None], watch: Watch) -> None:
+    import forecast.training.fitting  # noqa: F401  lightning loads for seconds, which no cell is to blame for
+
     with _one_thread():
         for place in places:
             progress.running[place] = time.monotonic()
