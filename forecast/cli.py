@@ -39,6 +39,7 @@ forecast trains recurrent neural networks on tables of time series, beside simpl
 JOBS = ("train", "predict", "backtest", "compare", "diagnose", "export")
 PICKLED = "--experimental-rerun"  # of Hydra, which takes any beginning of it
 RESUMED = ("train", "backtest")  # jobs that go on where they were interrupted
+TABLES = (*RESUMED, "compare")  # jobs that take a data set
 
 
 def main() -> None:
@@ -57,7 +58,9 @@ def main() -> None:
     debug = "--debug" in rest
     words = [word for word in rest if word != "--debug"]
     if job in RESUMED:
-        words = _completed(_resumed(job, words, debug=debug))
+        words = _resumed(job, words, debug=debug)
+    if job in TABLES:
+        words = _completed(words)
     sys.argv = [sys.argv[0], *words]
     _run(job, debug=debug)
 

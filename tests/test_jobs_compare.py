@@ -11,6 +11,8 @@ import pytest
 from command import files_in, forecast, streams_in
 from frames import made_frame
 
+from forecast.comparison import running
+from forecast.comparison.cells import Cell, Result
 from forecast.comparison.comparison import Comparison
 
 TABLES = [name for name, kind in Comparison.__annotations__.items() if "DataFrame" in kind]
@@ -71,6 +73,25 @@ def test_the_same_words_again_run_nothing(
     for name in TABLES:
         first, again = (ran[0] / run / "comparison" / f"{name}.csv" for run in ("run", "again"))
         assert first.read_bytes() == again.read_bytes(), name
+
+
+def test_an_interrupted_comparison_says_how_to_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = (*QUICK, "data.path=my.csv", "horizons=[4]", "models=[drift]")
+    run = running.run
+
+    def stop(cell: Cell) -> Result:
+        if cell.entry.name == "naive":
+            raise KeyboardInterrupt
+        return run(cell)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(running, "run", stop)
+        assert forecast(*words) == 130
+    assert "kept in comparisons: the same words again go on" in capsys.readouterr().err
+    assert forecast(*words) == 0
+    assert "3 cells, 1 of them in the store\n" in capsys.readouterr().out
 
 
 def test_a_table_of_ones_own_is_compared_by_the_protocol_chosen(capsys: pytest.CaptureFixture[str]) -> None:

@@ -34,9 +34,9 @@ TABLES = "comparison"  # the folder of tables in that of the run
 
 def compare(config: DictConfig) -> None:
     """Compare models, write every table, and print who is better."""
-    folder = output_folder()
-    with logged(folder, job="compare"):
-        _compare(plain(config), folder)
+    folder, settings = output_folder(), plain(config)
+    with logged(folder, job="compare", store=settings["store"]):
+        _compare(settings, folder)
 
 
 def _compare(settings: dict[str, Any], folder: Path) -> None:
