@@ -124,6 +124,7 @@ class Learning:
     importance: Shuffling = field(default_factory=Shuffling)
     seed: int = 0
     progress: bool = True
+    paths: int = 0
 
 
 @dataclass
@@ -167,7 +168,6 @@ class TrainJob(Learning):
     warm_start: str | None = None
     test: Test = field(default_factory=Test)
     final: bool = True
-    paths: int = 0
 
 
 @dataclass

@@ -25,7 +25,17 @@ PAGES = {
         "README.md",
         *(
             f"docs/{page}.md"
-            for page in ("guide", "networks", "intervals", "understanding", "diagnose", "gallery", "serving", "compare")
+            for page in (
+                "guide",
+                "networks",
+                "intervals",
+                "understanding",
+                "diagnose",
+                "gallery",
+                "serving",
+                "significance",
+                "compare",
+            )
         ),
     )
 }

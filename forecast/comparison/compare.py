@@ -115,7 +115,7 @@ def compare(
     with TemporaryDirectory() as nowhere:
         kept = Store(nowhere if store is None else store)
         records = run_cells(cells, kept, processes=processes, retry_failed=retry_failed, watch=watch)
-        return comparison_of(cells, records, kept, settings=settings)
+        return comparison_of(cells, records, kept, step=plan.step or (1 if plan.test else None), settings=settings)
 
 
 def _contested(frames: Any, columns: Columns | None) -> list[Contested]:

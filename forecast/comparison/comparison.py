@@ -37,7 +37,7 @@ class Comparison:
     leaderboard : DataFrame
         Means over `seeds`, with `mase_sd`, `owa`, `skill` (`skill_low`, `skill_high`), `rank`, `wins` and costs.
     pairs, ranks : DataFrame
-        Each model beside each other, and mean ranks; as `verdicts` tells.
+        Each model beside each other, and mean ranks; as `significance` tells.
     sentences : list of str
         The plain words.
     settings : dict

@@ -12,8 +12,8 @@ from forecast.comparison.cell_scores import IN_UNITS, METRICS, PAIR, averaged, j
 from forecast.comparison.cells import KEYS, TABLES, Cell, drawn
 from forecast.comparison.comparison import Comparison
 from forecast.comparison.protocols import Task
+from forecast.comparison.significance.findings import findings
 from forecast.comparison.store import DONE, Record, Store
-from forecast.comparison.verdicts import verdicts
 from forecast.errors import DataError
 
 BY = ["data", "horizon", "model", "seed"]
@@ -23,7 +23,7 @@ HISTORY = 1000  # steps before the last cutoff that are kept of a series
 
 
 def comparison_of(
-    cells: Sequence[Cell], records: Sequence[Record], store: Store, *, settings: dict[str, Any]
+    cells: Sequence[Cell], records: Sequence[Record], store: Store, *, step: int | None, settings: dict[str, Any]
 ) -> Comparison:
     """Read finished cells, and lay them out as tables.
 
@@ -33,6 +33,8 @@ def comparison_of(
         All of the comparison, and how each ended.
     store : Store
         That has them.
+    step : int, optional
+        Steps between two windows; a horizon where it is None.
     settings : dict
         What was asked for.
 
@@ -56,7 +58,7 @@ def comparison_of(
     per_series = joined([windows], [*BY, "series"])
     per_step = joined([steps], [*BY, *PAIR, "step"])
     scores = _with_costs(_with_owa(_averaged(per_series, BY, hidden)), every)
-    judged = verdicts(per_series, references=_references(scored))
+    judged = findings(per_series, windows, step=step)
     return Comparison(
         cells=every,
         scores=scores,
@@ -119,23 +121,14 @@ def _with_costs(scores: pd.DataFrame, every: pd.DataFrame) -> pd.DataFrame:
     return scores.merge(every.groupby(BY, as_index=False).agg(of_all), on=BY)
 
 
-def _references(cells: Sequence[Cell]) -> dict[tuple[str, int], str]:
-    """Return what skill is measured against: seasonal naive where there is a season and it was scored, else naive."""
-    found = {}
-    for task in {id(cell.task): cell.task for cell in cells}.values():
-        entered = {cell.entry.name for cell in cells if cell.task is task}
-        seasonal = task.season > 1 and "seasonal_naive" in entered
-        found[task.data, task.horizon] = "seasonal_naive" if seasonal else "naive"
-    return found
-
-
 def _leaderboard(scores: pd.DataFrame, standing: pd.DataFrame) -> pd.DataFrame:
     """Return means over seeds beside ranks, the best of each data set and horizon first."""
     by, means = BY[:3], [*METRICS, "owa", *COSTS]
     grouped = scores.groupby(by, sort=False)
     table = grouped[means].mean().assign(seeds=grouped.size(), mase_sd=grouped["mase"].std()).reset_index()
     order = table[by[:2]].drop_duplicates().reset_index(drop=True).reset_index(names="place")
-    table = table.merge(standing, on=by).merge(order, on=by[:2]).sort_values(["place", "rank", "error"])
+    table = table.merge(standing, on=by, how="left").merge(order, on=by[:2])
+    table = table.sort_values(["place", "rank", "mase", "mae"])
     parameters = table["parameters"].round().astype(int)
     ranked = ["skill", "skill_low", "skill_high", "rank", "wins"]
     columns = [*by, "seeds", *METRICS, "mase_sd", "owa", *ranked, *COSTS]

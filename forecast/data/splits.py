@@ -21,6 +21,11 @@ def usual_context(panel: Panel, *, horizon: int, season: int) -> int:
     return min(max(cycles, horizon, 24), max(longest - horizon, 1), LONGEST_CONTEXT)
 
 
+def usual_split(panel: Panel) -> Split:
+    """Return how a panel is split where nobody says: each series at its own end only where times are whole numbers."""
+    return "series_end" if panel.freq.kind == "integer" else "calendar"
+
+
 def refuse_short(panel: Panel, *, horizon: int, context_length: int | None = None) -> None:
     """Refuse a horizon that leaves no series a step to learn from, and a context longer than every series.
 
