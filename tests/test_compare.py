@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -219,6 +220,14 @@ def test_windows_after_a_silence_count_for_no_model(caplog: pytest.LogCaptureFix
         found = compare(frame, ["drift"], horizons=4, protocol=Protocol(folds=1))
     assert set(found.per_window["series"]) == {"s0"}
     assert "1 windows follow a span without an observation: left out for all models" in caplog.text
+
+
+def test_a_record_of_a_data_set_brings_its_own_horizon_season_and_name() -> None:
+    record = SimpleNamespace(**{**vars(Contested("daily", made_frame(), horizon=5, seasonality=3)), "licence": "none"})
+    found = compare([record, Contested("same", made_frame())], "drift", horizons=4, protocol=Protocol(folds=1))
+    assert set(found.leaderboard["data"]) == {"daily", "same"}
+    alone = compare(record, "drift", protocol=Protocol(folds=1))
+    assert set(alone.leaderboard["horizon"]) == {5} and alone.settings["models"]["drift"]["seasonality"] == 3
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from numbers import Integral
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -48,7 +48,7 @@ def compare(
     Parameters
     ----------
     frames : DataFrame, Panel, Contested, or a dict or list of them
-        What to compare on; a dict gives each its name.
+        What to compare on; a dict gives each its name. Anything with the attributes of a `Contested` is one.
     models : str, object, list or dict
         "all"; names of networks and simple methods, alone or with changes (``{"gru": {"layers": 2}}``); a
         `Forecaster`, `Ensemble`, `Calibrated`; or anything with ``fit(frame)`` and ``predict(horizon)``, see `Adapter`.
@@ -127,6 +127,9 @@ def _contested(frames: Any, columns: Columns | None) -> list[Contested]:
             one = given
         elif isinstance(given, pd.DataFrame | pd.Series | Panel):
             one = Contested(str(name or "table"), given, columns)
+        elif all(hasattr(given, field.name) for field in fields(Contested)):  # as the catalogue gives them
+            known = {field.name: getattr(given, field.name) for field in fields(Contested)}
+            one = Contested(**{**known, "name": str(name or given.name)})
         else:
             raise KindError(f"frames is a DataFrame, or several by name, got a {type(given).__name__}.")
         if one.name in found:

@@ -155,7 +155,7 @@ def entries_of(models: Any, *, shared: Shared, beside: Sequence[str] = ()) -> li
     ConfigError
         If a name is unknown or there twice, or an object is none of these.
     """
-    listed: list[Any] = [*networks(), *BASELINES] if isinstance(models, str) and models == ALL else _listed(models)
+    listed = [*networks(), *BASELINES] if isinstance(models, str) and models == ALL else _listed(models)
     entered: dict[str, Entry] = {}
     for name, given in [_told(one) for one in listed]:
         if name in entered:
