@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from forecast.calibrated import Calibrated, load
+    from forecast.comparison.compare import compare
     from forecast.data.codes import make_codes
     from forecast.data.columns import Columns
     from forecast.data.generator import make_sales
@@ -32,6 +33,7 @@ __all__ = [
     "Shuffling",
     "Training",
     "backtest",
+    "compare",
     "diagnose",
     "load",
     "make_codes",
@@ -48,6 +50,7 @@ _HOMES = {
     "Shuffling": "forecast.evaluation.shuffling",
     "Training": "forecast.training.settings",
     "backtest": "forecast.evaluation.backtest",
+    "compare": "forecast.comparison.compare",
     "diagnose": "forecast.diagnosis.diagnosis",
     "load": "forecast.calibrated",
     "make_codes": "forecast.data.codes",

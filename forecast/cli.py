@@ -23,6 +23,8 @@ forecast trains recurrent neural networks on tables of time series, beside simpl
   forecast train -m model=rnn,gru,lstm horizon=7,14       one run for each combination
   forecast backtest data=weather horizon=14 backtest.folds=8
                                                           score at many origins; saves no model
+  forecast compare  'datasets=[stocks,weather]' 'models=[gru,lstm]' seeds=3
+                                                          models beside one another on the same windows
   forecast predict  run=FOLDER data.path=newer.csv        forecast with a saved run
   forecast predict  run=FOLDER data.path=newer.csv 'data.future={dear: a.csv, cheap: b.csv}'
                                                           one forecast for each scenario
@@ -34,9 +36,10 @@ forecast trains recurrent neural networks on tables of time series, beside simpl
   forecast JOB --cfg job   the settings as they are, without running
   --debug                  after JOB: errors with their stack trace
 """
-JOBS = ("train", "predict", "backtest", "diagnose", "export")
+JOBS = ("train", "predict", "backtest", "compare", "diagnose", "export")
 PICKLED = "--experimental-rerun"  # of Hydra, which takes any beginning of it
 RESUMED = ("train", "backtest")  # jobs that go on where they were interrupted
+TABLES = (*RESUMED, "compare")  # jobs that take a data set
 
 
 def main() -> None:
@@ -55,7 +58,9 @@ def main() -> None:
     debug = "--debug" in rest
     words = [word for word in rest if word != "--debug"]
     if job in RESUMED:
-        words = _completed(_resumed(job, words, debug=debug))
+        words = _resumed(job, words, debug=debug)
+    if job in TABLES:
+        words = _completed(words)
     sys.argv = [sys.argv[0], *words]
     _run(job, debug=debug)
 

@@ -74,6 +74,34 @@ def read(group: str, name: str) -> dict[str, Any]:
     return content
 
 
+def named_changes(given: object, *, what: str) -> tuple[str, dict[str, Any]]:
+    """Return the name of a model in a list of them, and the changes to its settings that are given with it.
+
+    Parameters
+    ----------
+    given : str or dict
+        A name alone, or one name and its changes: ``{gru: {layers: 2}}``.
+    what : str
+        The list, in messages.
+    """
+    if isinstance(given, str):
+        return given, {}
+    if isinstance(given, dict) and len(given) == 1 and isinstance(next(iter(given.values())), dict):
+        name, changes = next(iter(given.items()))
+        if TARGET in changes:
+            raise ConfigError(f"an entry of {what} changes settings of its model, not its {TARGET}.")
+        return str(name), changes
+    raise ConfigError(
+        f"{what} lists names of models, each alone or with changes to its settings, such as "
+        f"[gru,{{gru:{{layers:2}}}}], got {given!r}."
+    )
+
+
+def told_changes(name: str, changes: dict[str, Any]) -> str:
+    """Return what a person calls a model with changes: ``gru layers=2``."""
+    return " ".join([name, *(f"{option}={value}" for option, value in changes.items())])
+
+
 def name_of(group: str, setting: Setting) -> str:
     """Return the name of the file nearest to a setting that has all of its options, or else the name of its class."""
     if isinstance(setting, str):

@@ -22,7 +22,7 @@ from forecast.config import GROUPS, Setting, build, name_of, settings, usual
 from forecast.data.columns import Columns
 from forecast.data.encoding import Encoding
 from forecast.data.panel import Panel
-from forecast.data.splits import refuse_short
+from forecast.data.splits import refuse_short, usual_context
 from forecast.data.windows import HeldBack, TrainingWindows, Windows
 from forecast.errors import ArtifactError, ConfigError, DataError, TrainingError, check_count
 from forecast.losses import EventLoss
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from forecast.training.loop import Trained
 
 log = logging.getLogger("forecast")
-LONGEST_SEASON = 168  # of which a default context holds three: a longer one would cost more than it tells
 LEARNED = ("encoding_", "sizes_", "model_")
 
 
@@ -347,10 +346,7 @@ class Forecaster(TrainedNetwork):
     def _settle(self, panel: Panel) -> None:
         """Fix what is learned from the table before training."""
         season = self.seasonality or panel.season
-        longest = int(panel.ends.max())
-        cycles = 3 * season if season <= LONGEST_SEASON else 0
-        wanted = max(cycles, self.horizon, 24)
-        context = self.context_length or min(wanted, max(longest - self.horizon, 1), 512)
+        context = self.context_length or usual_context(panel, horizon=self.horizon, season=season)
         self.horizon_, self.freq_ = int(self.horizon), panel.freq.name
         self.seasonality_, self.context_length_ = int(season), int(context)
         self.chosen_ = first_choice(self.model, panel)

@@ -75,12 +75,12 @@ def fit_apart(
     context = multiprocessing.get_context("spawn")  # a fork would copy locks of torch's threads
     ours, theirs = context.Pipe(duplex=False)[::-1]
     threads = max(torch.get_num_threads() // processes, 1)
-    pool = ProcessPoolExecutor(processes, context, _begin, (threads, theirs))
+    pool = ProcessPoolExecutor(processes, context, begin_process, (threads, theirs))
     with tempfile.TemporaryDirectory() as folder:
         places = [Path(folder) / str(number) for number in range(len(members))]
         histories = {}
         try:
-            with _uninterrupted():  # the processes start here, and keep this
+            with uninterrupted():  # the processes start here, and keep this
                 running = {
                     pool.submit(_fit_and_save, copy(member).set_params(progress=False), panel, own, place): number
                     for number, (member, own, place) in enumerate(zip(members, options, places, strict=True))
@@ -125,7 +125,7 @@ def _tell(number: int, members: Sequence[Forecaster]) -> None:
 
 
 @contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
+def uninterrupted() -> Iterator[None]:
     """Ignore an interrupt from the keyboard, where signals may be set."""
     if current_thread() is not main_thread():
         yield
@@ -137,7 +137,7 @@ def _uninterrupted() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _begin(threads: int, parent: Connection) -> None:
+def begin_process(threads: int, parent: Connection) -> None:
     """Start a process: the parent alone is interrupted, and this one ends with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(threads)

@@ -8,6 +8,7 @@ from typing import Any, get_type_hints
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, OmegaConf
 
+from forecast.comparison.settings import Protocol
 from forecast.data.columns import Columns
 from forecast.evaluation.shuffling import Shuffling
 from forecast.run_folder import unused
@@ -225,10 +226,32 @@ class ExportJob:
     accelerator: Any = MISSING
 
 
+@dataclass
+class CompareJob:
+    """Settings of ``forecast compare``."""
+
+    datasets: list[str] = field(default_factory=list)
+    data: Data = field(default_factory=Data)
+    models: Any = MISSING
+    horizons: list[int] = field(default_factory=list)
+    seeds: int = 1
+    backtest: Protocol = field(default_factory=Protocol)
+    context_length: int | None = None
+    training: Training = field(default_factory=Training)
+    optimizer: Any = MISSING
+    accelerator: Any = MISSING
+    seed: int = 0
+    store: str = "comparisons"
+    processes: int = 1
+    retry_failed: bool = False
+    progress: bool = True
+
+
 JOBS = {
     "train": TrainJob,
     "predict": PredictJob,
     "backtest": BacktestJob,
+    "compare": CompareJob,
     "diagnose": DiagnoseJob,
     "export": ExportJob,
 }

@@ -24,7 +24,7 @@ from forecast.evaluation.backtest import backtest
 from forecast.jobs.settings import columns_of
 from forecast.schema import JOBS, MEANING, Data, Folds, Made, MadeCodes, Members, Roles, TrainJob, register
 
-GROUPS = ("data", "model", "loss", "scaling", "optimizer", "accelerator", "logger", "experiment")
+GROUPS = ("data", "model", "loss", "scaling", "optimizer", "accelerator", "logger", "experiment", "protocol")
 READ_BY_PYTHON = ("model", "loss", "scaling", "optimizer", "accelerator")
 CHOICES = [(group, name) for group in GROUPS for name in names(group)]
 
@@ -47,7 +47,7 @@ def test_every_group_is_tested() -> None:
 def test_every_file_is_a_mapping_that_composes(group: str, name: str) -> None:
     content = yaml.safe_load((conf_folder() / group / f"{name}.yaml").read_text(encoding="utf-8"))
     assert isinstance(content, dict) and content
-    _composed(f"{group}={name}")
+    _composed(f"{group}={name}", job="compare" if group == "protocol" else "train")
 
 
 @pytest.mark.parametrize(("group", "name"), [choice for choice in CHOICES if choice[0] in READ_BY_PYTHON])

@@ -21,6 +21,7 @@ FLOORS = (
     ("forecast.report",),
     ("forecast.comparison",),
     ("forecast.evaluation", "forecast.diagnosis", "forecast.export"),
+    ("forecast.parts",),
     ("forecast.calibrated",),
     ("forecast.ensemble",),
     ("forecast.members", "forecast.weighing", "forecast.calibration"),
@@ -39,7 +40,7 @@ FLOORS = (
     ),
     ("forecast.data",),
     ("forecast.schema",),
-    ("forecast.parameters",),
+    ("forecast.parameters", "forecast.comparison.settings"),
     ("forecast.config", "forecast.folders", "forecast.run_folder"),
     ("forecast.documents",),
     (

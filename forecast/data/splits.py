@@ -10,6 +10,15 @@ from forecast.data.panel import Panel
 from forecast.errors import ConfigError, DataError, named
 
 Split = Literal["calendar", "series_end"]
+LONGEST_SEASON = 168  # of which a usual context holds three: a longer one would cost more than it tells
+LONGEST_CONTEXT = 512
+
+
+def usual_context(panel: Panel, *, horizon: int, season: int) -> int:
+    """Return how many steps a network reads where nobody says: three seasons or the horizon, whichever is longer."""
+    cycles = 3 * season if season <= LONGEST_SEASON else 0
+    longest = int(panel.ends.max())
+    return min(max(cycles, horizon, 24), max(longest - horizon, 1), LONGEST_CONTEXT)
 
 
 def usual_split(panel: Panel) -> Split:

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtri
 from sklearn.base import clone
 
 from forecast.data.panel import Panel
@@ -23,8 +22,9 @@ from forecast.evaluation.importance import Errors, errors_when_shuffled, importa
 from forecast.evaluation.origins import Origins, fold_ends, scored_origins, series_scales, truth_after, warn_of_left_out
 from forecast.evaluation.plan import check_baselines, check_plan
 from forecast.evaluation.shuffling import Shuffling
-from forecast.evaluation.tables import DECILES, INTERVALS, Backtest, tabulated
-from forecast.frames import FORECAST, SAMPLE, forecast_frame, level_name, raised_to_minima, sample_frame, told
+from forecast.evaluation.simple import SimpleForecasts, scored_levels
+from forecast.evaluation.tables import Backtest, tabulated
+from forecast.frames import FORECAST, SAMPLE, forecast_frame, sample_frame, told
 from forecast.predictor import Predictor, Table
 
 log = logging.getLogger("forecast")
@@ -183,7 +183,7 @@ def _forecasts(
 ) -> _Forecasts:
     """Forecast from all origins with each model, the baselines fitted on `known`, what the forecaster was fitted on."""
     origins = origins.taken(panel.observed(origins.series, origins.ends - fitted.context_length_, origins.ends))
-    levels = _levels(fitted)
+    levels = scored_levels(fitted)
     values = {name: fitted.predict_origins(panel, origins.series, origins.ends, levels=levels)}
     for baseline in baselines:
         if fitted.event is not None:
@@ -191,7 +191,9 @@ def _forecasts(
             chances = method.predict(panel, origins.series, origins.ends)[..., None]
             values[baseline] = np.where(np.isnan(values[name]), np.nan, chances)
             continue
-        simple = _simple(baseline, fitted, panel, known, origins, levels=levels, like=values[name])
+        lengths = {"horizon": fitted.horizon_, "seasonality": fitted.seasonality_}
+        fitted_simple = SimpleForecasts(BASELINES[baseline], known, **lengths)
+        simple = fitted_simple.forecasts(panel, origins, levels=levels, where=~np.isnan(values[name]).all(axis=(1, 3)))
         if _is_scorable(baseline, simple, told(values[name]), panel.ids[origins.series]):
             values[baseline] = simple
     shuffled = None
@@ -209,36 +211,6 @@ def _drawn(fitted: Predictor, panel: Panel, origins: Origins, paths: int) -> np.
     return drawn
 
 
-def _simple(
-    baseline: str,
-    fitted: Predictor,
-    panel: Panel,
-    known: Panel,
-    origins: Origins,
-    *,
-    levels: Sequence[float],
-    like: np.ndarray,
-) -> np.ndarray:
-    """Return what a baseline forecasts where the forecaster does, target by target, normal about its point."""
-    values = np.full(like.shape, np.nan)
-    origin, channel = told(like)
-    for target in range(like.shape[2]):
-        method = BASELINES[baseline]().fit(
-            [known.series(number)[:, target] for number in range(len(known.ids))],
-            horizon=fitted.horizon_,
-            seasonality=fitted.seasonality_,
-        )
-        own = origin[channel == target]
-        histories = [
-            panel.series(series)[:end, target]
-            for series, end in zip(origins.series[own], origins.ends[own], strict=True)
-        ]
-        point, spread = method.predict(histories)
-        values[own, :, target] = point[..., None] + spread[..., None] * np.append(0, ndtri(np.asarray(levels)))
-        values[own, :, target, 0] = point  # also where the spread is unknown
-    return raised_to_minima(values, panel.columns)
-
-
 def _is_scorable(baseline: str, values: np.ndarray, where: tuple[np.ndarray, np.ndarray], ids: pd.Index) -> bool:
     """Return whether a baseline forecasts numbers for the origins and targets `where`; tell of it where it does not."""
     origin, channel = where
@@ -250,13 +222,6 @@ def _is_scorable(baseline: str, values: np.ndarray, where: tuple[np.ndarray, np.
             baseline, named(ids[origin[odd.argmax()]]), odd.sum(),
         )  # fmt: skip
     return not odd.any()
-
-
-def _levels(fitted: Predictor) -> list[float]:
-    """Return the levels of the forecaster and those of them that scores are made of, as far as it can give these."""
-    own, scored = fitted.levels(), (*DECILES, *sum(INTERVALS.values(), ()))
-    given = {level_name(level): level for level in (*scored, *own) if level in own or fitted.covers(level)}
-    return sorted(given.values())
 
 
 def _scored(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from omegaconf import DictConfig
 
 from forecast.jobs.backtest import backtest
+from forecast.jobs.compare import compare
 from forecast.jobs.diagnose import diagnose
 from forecast.jobs.export import export
 from forecast.jobs.predict import predict
@@ -16,6 +17,7 @@ JOBS: dict[str, Callable[[DictConfig], None]] = {
     "train": train,
     "predict": predict,
     "backtest": backtest,
+    "compare": compare,
     "diagnose": diagnose,
     "export": export,
 }

@@ -43,6 +43,9 @@ FILES = {  # of a run, with what a person finds in them
     "figures/memory.png": "the steps back that move the forecast",
     "report.html": "tables and figures on one page",
     "diagnosis": "what was measured, as tables",
+    "comparison/leaderboard.csv": "the tables above",
+    "comparison/scores.csv": "each seed; *_series, *_window and *_step are finer",
+    "comparison/pairs.csv": "each model beside each other",
     "forecast.csv": "the forecast",
     "paths.csv": "sample paths of it",
     "backtest.csv": "every forecast beside the truth",
@@ -100,6 +103,24 @@ def print_folds(console: Console, scored: Backtest, *, name: str) -> None:
     title, table = by_fold(scored)
     console.print()
     print_table(console, table, title=title, bold=name)
+
+
+def print_leaderboard(console: Console, board: pd.DataFrame, cells: pd.DataFrame) -> None:
+    """Print the models on each data set and horizon, the best first, and those that failed."""
+    shown_ = {
+        "model": "model", "mase": "MASE", "mae": "MAE", "smape": "sMAPE", "owa": "OWA", "crps": "CRPS",
+        "skill": "skill", "rank": "rank", "wins": "wins", "fit_seconds": "fit s",
+    }  # fmt: skip
+    for (data, horizon), table in board.groupby(["data", "horizon"], sort=False):
+        own = table[[name for name in shown_ if table[name].notna().any()]].rename(columns=shown_)
+        own = own.round({"skill": 3, "rank": 2, "fit s": 2})
+        print_table(console, own, title=f"{data}, horizon {horizon}, the best rank first", bold=table["model"].iloc[0])
+        console.print()
+    for row in cells[cells["status"] == "failed"].itertuples():
+        console.print(
+            f"{row.model} failed on {row.data}, horizon {row.horizon}, seed {row.seed}, fold {row.fold}: {row.reason}",
+            markup=False, soft_wrap=True,
+        )  # fmt: skip
 
 
 def print_table(console: Console, table: pd.DataFrame, *, title: str, bold: str) -> None:

@@ -11,13 +11,14 @@ import pandas as pd
 from hydra.core.hydra_config import HydraConfig
 
 from forecast.choice import first_choice, is_auto
-from forecast.config import AUTO, TARGET, USUAL, Setting, name_of, read, usual
+from forecast.config import AUTO, USUAL, Setting, name_of, named_changes, read, told_changes, usual
 from forecast.config import settings as settings_of
 from forecast.data.columns import Columns
 from forecast.data.panel import Panel
 from forecast.errors import ConfigError, DataError, named
 from forecast.frames import level_names
 from forecast.jobs.settings import chosen, columns_of
+from forecast.parts import networks_of
 from forecast.training.settings import Training
 
 if TYPE_CHECKING:  # torch and the rest load once table and settings are right
@@ -210,20 +211,6 @@ def told_history(fitted: Predictor) -> pd.DataFrame:
     return told.assign(loss=history["member"].map(losses)) if len(set(losses.values())) > 1 else told
 
 
-def networks_of(predictor: Predictor) -> list[Forecaster]:
-    """Return the networks whose settings are those of the next fit."""
-    from forecast.calibrated import Calibrated
-    from forecast.ensemble import Ensemble
-    from forecast.forecaster import Forecaster
-
-    if isinstance(predictor, Calibrated):
-        return networks_of(predictor.predictor)
-    if isinstance(predictor, Ensemble):
-        return list(predictor.members)
-    assert isinstance(predictor, Forecaster)
-    return [predictor]
-
-
 def bare(predictor: Predictor) -> Predictor:
     """Return what a fitted predictor forecasts with, without its calibration."""
     from forecast.calibrated import Calibrated
@@ -255,9 +242,9 @@ def _members(settings: dict[str, Any]) -> dict[str, tuple[str, Setting]]:
     named: dict[str, tuple[str, Setting]] = {}
     contents: list[tuple[str, dict[str, Any]]] = []
     for member in settings["ensemble"]["members"] or [own]:
-        name, changes = _member(member)
+        name, changes = named_changes(member, what="ensemble.members")
         content = settings["model"] if name == own else read("model", name)  # refuses one that is not there
-        told = " ".join([name, *(f"{option}={value}" for option, value in changes.items())])
+        told = told_changes(name, changes)
         contents.append((name, {**content, **changes}))
         if contents[-1] in contents[:-1]:
             raise ConfigError(
@@ -274,21 +261,6 @@ def _members(settings: dict[str, Any]) -> dict[str, tuple[str, Setting]]:
             "Name it there, or leave model out."
         )
     return named
-
-
-def _member(member: object) -> tuple[str, dict[str, Any]]:
-    """Return the name of a member, and its changes to the settings of that model."""
-    if isinstance(member, str):
-        return member, {}
-    if isinstance(member, dict) and len(member) == 1 and isinstance(next(iter(member.values())), dict):
-        name, changes = next(iter(member.items()))
-        if TARGET in changes:
-            raise ConfigError(f"a member of ensemble.members changes settings of its model, not its {TARGET}.")
-        return str(name), changes
-    raise ConfigError(
-        "ensemble.members lists names of models, each alone or with changes to its settings, such as "
-        f"[gru,{{gru:{{layers:2}}}}], got {member!r}."
-    )
 
 
 def _network(settings: dict[str, Any], name: str, model: Setting, columns: Columns, *, seed: int) -> Forecaster:

@@ -45,8 +45,8 @@ CAPTIONS = {  # of the figures, in the order of the report
 
 
 @contextmanager
-def logged(folder: Path, *, job: str) -> Iterator[None]:
-    """Note in the log how a job ended; where it stopped midway, say how to go on."""
+def logged(folder: Path, *, job: str, store: str | None = None) -> Iterator[None]:
+    """Note in the log how a job ended; where it stopped midway, say how to go on: from its folder, or from a store."""
     logging.captureWarnings(True)
     try:
         yield
@@ -54,6 +54,8 @@ def logged(folder: Path, *, job: str) -> Iterator[None]:
         log.info("stopped: %s: %s", type(error).__name__, error)
         if isinstance(error, ValueError):
             pass  # data or a setting, which going on would meet again
+        elif store is not None:
+            log.warning("stopped midway. What is finished is kept in %s: the same words again go on from there.", store)
         elif any(folder.glob("checkpoints/**/*.safetensors")):
             log.warning("stopped midway. To go on: forecast %s resume=%s", job, shown_path(folder))
         elif not isinstance(error, Exception):

@@ -1,0 +1,166 @@
+"""Running cells that the store lacks, in turn or in processes of their own, and telling how far that is."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from forecast.comparison.cells import Cell, Result, run
+from forecast.comparison.store import FAILED, Record, Store, names_of
+from forecast.errors import ConfigError, TrainingError
+from forecast.members import begin_process, uninterrupted
+
+log = logging.getLogger("forecast")
+
+
+@dataclass
+class Progress:
+    """How far a comparison is; told again whenever a cell begins or ends.
+
+    Parameters
+    ----------
+    cells : sequence of Cell
+        All of them.
+    processes : int
+        That work at the same time.
+    records : dict
+        How cells ended, by their place among them; those that were in the store among them.
+    running : dict
+        When cells began that are under way, by their place, in seconds of `time.monotonic`.
+    seconds : dict
+        How long those took that ended just now, by their place.
+    """
+
+    cells: Sequence[Cell]
+    processes: int = 1
+    records: dict[int, Record] = field(default_factory=dict)
+    running: dict[int, float] = field(default_factory=dict)
+    seconds: dict[int, float] = field(default_factory=dict)
+
+    def left(self) -> float:
+        """Return how many seconds the rest may take, after what cells of the same model took; NaN before the first."""
+        if not self.seconds:
+            return np.nan
+        taken: dict[str, list[float]] = {}
+        for place, seconds in self.seconds.items():
+            taken.setdefault(self.cells[place].entry.name, []).append(seconds)
+        usual = float(np.mean(list(self.seconds.values())))
+        rest = [place for place in range(len(self.cells)) if place not in self.records]
+        now, expected = time.monotonic(), 0.0
+        for place in rest:
+            whole = float(np.mean(taken.get(self.cells[place].entry.name, [usual])))
+            expected += max(whole - (now - self.running.get(place, now)), 0)
+        return expected / self.processes
+
+
+Watch = Callable[[Progress], None]
+
+
+def run_cells(
+    cells: Sequence[Cell], store: Store, *, processes: int = 1, retry_failed: bool = False, watch: Watch | None = None
+) -> list[Record]:
+    """Run the cells that the store lacks, and keep each as it ends.
+
+    Every cell computes with one torch thread, so that results are the same for any number of processes.
+
+    Parameters
+    ----------
+    processes : int
+        Cells that run at the same time, each in a process; with 1 they run in this one.
+    retry_failed : bool
+        Run cells again that failed before.
+    watch : callable
+        Is told of every change.
+
+    Raises
+    ------
+    TrainingError
+        If a process dies.
+    KeyboardInterrupt
+        If it is interrupted; finished cells are kept, and the same call goes on from there.
+    """
+    if isinstance(processes, bool) or not isinstance(processes, int) or processes < 1:
+        raise ConfigError(f"processes is a whole number of 1 or more, got {processes!r}.")
+    progress, watch = Progress(cells, processes), watch or (lambda progress: None)
+    for place, cell in enumerate(cells):
+        known = store.record(cell.hash)
+        if known is not None and not (retry_failed and known.status == FAILED):
+            progress.records[place] = known
+    watch(progress)
+    missing = [place for place in range(len(cells)) if place not in progress.records]
+
+    def keep(place: int, result: Result) -> None:
+        record = store.keep(cells[place], result)
+        progress.seconds[place] = time.monotonic() - progress.running.pop(place)
+        progress.records[place] = record
+        if record.status == FAILED:
+            log.warning("failed: %s: %s", names_of(cells[place]), record.reason)
+        else:
+            log.info("done: %s, %.1f s", names_of(cells[place]), progress.seconds[place])
+        watch(progress)
+
+    if processes == 1 or len(missing) < 2:
+        _run_in_turn(missing, progress, keep, watch)
+    else:
+        _run_apart(missing, progress, keep, watch)
+    return [progress.records[place] for place in range(len(cells))]
+
+
+def _run_in_turn(places: Sequence[int], progress: Progress, keep: Callable[[int, Result], None], watch: Watch) -> None:
+    import forecast.training.fitting  # noqa: F401  lightning loads for seconds, which no cell is to blame for
+
+    with _one_thread():
+        for place in places:
+            progress.running[place] = time.monotonic()
+            watch(progress)
+            keep(place, run(progress.cells[place]))
+
+
+def _run_apart(places: Sequence[int], progress: Progress, keep: Callable[[int, Result], None], watch: Watch) -> None:
+    context = multiprocessing.get_context("spawn")  # a fork would copy locks of torch's threads
+    theirs, ours = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(progress.processes, context, begin_process, (1, theirs))
+    waiting = list(places)
+    running: dict[Future[Result], int] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < progress.processes:
+                place = waiting.pop(0)
+                with uninterrupted():  # the processes start here, and keep this
+                    running[pool.submit(run, progress.cells[place])] = place
+                progress.running[place] = time.monotonic()
+                watch(progress)
+            for done in wait(running, return_when=FIRST_COMPLETED).done:
+                keep(running.pop(done), done.result())
+    except BrokenProcessPool as error:
+        raise TrainingError(
+            "a process that ran a cell died: it was killed, ran out of memory, or could not import what it needs. A "
+            "script compares under `if __name__ == '__main__':`, and models of one's own stand in a module. What is "
+            "finished is kept; with processes=1 neither matters."
+        ) from error
+    except BaseException:
+        ours.close()  # ends the processes
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+        ours.close()
+        theirs.close()
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,158 @@
+"""Where finished cells are kept: an index, and a folder of tables for each cell, under its hash.
+
+    comparisons/
+      store.sqlite       a row a cell: what it was, how it ended, what it took, checksums of its files
+      cells/HASH/        windows.parquet, steps.parquet, calibration.parquet, forecasts.parquet
+
+The index is SQLite: it comes with Python, several processes may write to it at once, a write is whole or absent even
+where the machine stops, and rows are few and small. DuckDB would read large tables faster, but lets one process write
+at a time and would be one more dependency; the large tables are Parquet files, which it can read where they lie.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import logging
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from forecast.comparison.cells import KEYS, TABLES, Cell, Result
+from forecast.errors import ArtifactError, ForecastError, WriteError
+from forecast.files import read_regular, write_new, writing
+from forecast.folders import whole_folder
+
+log = logging.getLogger("forecast")
+INDEX, FOLDER = "store.sqlite", "cells"
+DONE, FAILED = "done", "failed"
+WAIT = 60.0  # seconds that a writer waits for another
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS cells (
+    hash TEXT PRIMARY KEY, data TEXT NOT NULL, horizon INTEGER NOT NULL, model TEXT NOT NULL, seed INTEGER NOT NULL,
+    fold INTEGER NOT NULL, status TEXT NOT NULL, reason TEXT NOT NULL, fit_seconds REAL, predict_seconds REAL,
+    peak_memory_mb REAL, parameters INTEGER NOT NULL, checksums TEXT NOT NULL, config TEXT NOT NULL
+)
+"""
+_COSTS = ("fit_seconds", "predict_seconds", "peak_memory_mb", "parameters")
+
+
+@dataclass(frozen=True)
+class Record:
+    """How a cell ended, and what it took."""
+
+    status: str
+    reason: str
+    fit_seconds: float
+    predict_seconds: float
+    peak_memory_mb: float
+    parameters: int
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the fields by name."""
+        return asdict(self)
+
+
+class Store:
+    """A folder of finished cells.
+
+    Parameters
+    ----------
+    folder : Path
+        Made with the first cell.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+
+    def record(self, key: str) -> Record | None:
+        """Return how the cell of a hash ended; None where it is not here, or its files are damaged or gone."""
+        row = self._row(key)
+        if row is None:
+            return None
+        *ended, sums = row
+        record = Record(*ended)
+        if record.status == DONE:
+            try:
+                self._files(key, json.loads(sums))
+            except (ArtifactError, ValueError) as error:
+                log.warning("a cell of the store is damaged and computed again: %s", error)
+                return None
+        return record
+
+    def tables(self, key: str) -> dict[str, pd.DataFrame]:
+        """Return the tables of a finished cell.
+
+        Raises
+        ------
+        ArtifactError
+            If they are damaged, or not there.
+        """
+        row = self._row(key)
+        if row is None:
+            raise ArtifactError(f"the store '{self.folder}' has no cell {key}. Compare again.")
+        files = self._files(key, json.loads(row[-1]))
+        return {name: pd.read_parquet(io.BytesIO(files[f"{name}.parquet"])) for name in TABLES}
+
+    def keep(self, cell: Cell, result: Result) -> Record:
+        """Write a result, first its files, then its row; return how it ended."""
+        record = Record(FAILED if result.reason else DONE, result.reason, *(getattr(result, name) for name in _COSTS))
+        files = {f"{name}.parquet": table.to_parquet(index=False) for name, table in result.tables.items()}
+        if files:
+            with whole_folder(self.folder / FOLDER / cell.hash) as folder:
+                for name, content in files.items():
+                    write_new(folder / name, content)
+        sums = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+        values = [*cell.key.values(), *record.as_dict().values(), json.dumps(sums), json.dumps(cell.config)]
+        marks = ", ".join("?" * (1 + len(values)))
+        with writing(self.folder / INDEX), self._index() as index:
+            index.execute(f"INSERT OR REPLACE INTO cells VALUES ({marks})", [cell.hash, *values])
+        return record
+
+    def _row(self, key: str) -> tuple | None:
+        if not (self.folder / INDEX).is_file():
+            return None
+        names = ", ".join(("status", "reason", *_COSTS, "checksums"))
+        with self._index() as index:
+            row: tuple | None = index.execute(f"SELECT {names} FROM cells WHERE hash = ?", [key]).fetchone()
+        return row and tuple(float("nan") if value is None else value for value in row)
+
+    def _files(self, key: str, sums: dict[str, str]) -> dict[str, bytes]:
+        """Return the files of a cell, whose checksums fit."""
+        found = {}
+        for name in (f"{table}.parquet" for table in TABLES):
+            path = self.folder / FOLDER / key / name
+            try:
+                found[name] = read_regular(path)
+            except OSError as error:
+                raise ArtifactError(f"'{path}' cannot be read ({error.strerror}).") from error
+            if hashlib.sha256(found[name]).hexdigest() != sums.get(name):
+                raise ArtifactError(f"the checksum of '{path}' differs.")
+        return found
+
+    @contextmanager
+    def _index(self) -> Iterator[sqlite3.Connection]:
+        """Give the index for one transaction, which another process may have to wait for."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with closing(sqlite3.connect(self.folder / INDEX, timeout=WAIT)) as index:
+                index.execute("PRAGMA journal_mode = WAL")
+                index.execute(_SCHEMA)
+                with index:
+                    yield index
+        except sqlite3.DatabaseError as error:
+            kind: type[ForecastError] = WriteError if isinstance(error, sqlite3.OperationalError) else ArtifactError
+            raise kind(
+                f"the index of the store '{self.folder / INDEX}' cannot be used ({error}). Give another folder "
+                "(store=FOLDER), or remove it: its cells are computed again."
+            ) from error
+
+
+def names_of(cell: Cell) -> str:
+    """Return what a cell is called in messages."""
+    return ", ".join(f"{name} {cell.key[name]}" for name in KEYS)
