@@ -19,7 +19,7 @@ from comparisons import METRICS, Made, made
 
 from forecast.errors import ConfigError
 from forecast.report.comparison.columns import METRIC, Column, best_of
-from forecast.report.comparison.diagram import bars, pareto_front
+from forecast.report.comparison.diagram import bars, bars_of_groups, pareto_front
 from forecast.report.comparison.page import comparison_page
 from forecast.report.comparison.payload import payload
 from forecast.report.comparison.tables import latex_table, markdown_table
@@ -163,7 +163,7 @@ def test_what_is_too_much_is_left_out_and_told(small: Made) -> None:
     assert len(cut) < len(whole) and told == ["forecasts from all origins but the newest"]
     tiny, told = payload(small, room=2_000)
     assert told == [
-        "errors by step other than MASE",
+        "errors by step but those that models are ranked by",
         "forecasts from all origins but the newest",
         "the forecasts of all but 0 series of each data set",
     ]
@@ -185,17 +185,36 @@ def test_page_of_one_series_without_intervals_has_no_empty_sections() -> None:
     assert "80 % covers" not in text.split("<script")[0]
 
 
-def test_integer_times_are_ordered_as_numbers() -> None:
+def test_times_kept_as_text_read_the_same(small: Made) -> None:
+    kept = {name: getattr(small, name).astype({"time": str}) for name in ("history", "forecasts")}
+    told = comparison_page(replace(small, **kept))
+    assert _numbers(told) == _numbers(comparison_page(small))
+
+
+@pytest.mark.parametrize("kind", [int, str])
+def test_integer_times_are_ordered_as_numbers(kind: type) -> None:
     one = made(data=("steps",), horizons=(7,), series=1)
     start = one.history["time"].min()
-    history, forecasts = (rows.assign(time=(rows["time"] - start).dt.days) for rows in (one.history, one.forecasts))
+    history, forecasts = (
+        rows.assign(time=(rows["time"] - start).dt.days.astype(kind)) for rows in (one.history, one.forecasts)
+    )
     [series] = _numbers(comparison_page(replace(one, history=history, forecasts=forecasts)))["panels"][0]["explorer"]
     assert series["times"] == [str(number) for number in range(int(series["times"][0]), int(series["times"][-1]) + 1)]
 
 
+def test_a_comparison_in_which_everything_failed_says_so(small: Made) -> None:
+    names = ("scores", "per_series", "per_step", "forecasts", "history", "calibration", "leaderboard", "pairs", "ranks")
+    nothing = replace(small, sentences=[], **{name: getattr(small, name).iloc[:0] for name in names})
+    text = comparison_page(nothing)
+    assert "Comparison of 0 models" in text and "log transform takes positive values only" in text
+
+
 def test_models_are_ranked_by_mae_where_one_has_no_mase(small: Made) -> None:
-    board = small.leaderboard.assign(mase=small.leaderboard["mase"].where(small.leaderboard["model"] != "gru"))
-    assert _numbers(comparison_page(replace(small, leaderboard=board)))["metric"] == "mae"
+    board = small.leaderboard
+    lacking = board["model"].eq("gru") & board["data"].eq("sales")
+    text = comparison_page(replace(small, leaderboard=board.assign(mase=board["mase"].mask(lacking))))
+    assert [panel["metric"] for panel in _numbers(text)["panels"]] == ["mase", "mae"]
+    assert "MAE by data set and horizon" in text
 
 
 def test_markdown_of_several_data_sets_is_as_worked_by_hand() -> None:
@@ -244,6 +263,13 @@ def test_groups_of_ranks_are_those_that_no_other_holds() -> None:
     assert bars([1.0, 2.0, 3.0], critical_difference=1.5) == [(0, 1), (1, 2)]
     assert bars([1.0, 2.0, 3.0], critical_difference=5) == [(0, 2)]
     assert bars([1.0, 3.0], critical_difference=1) == bars([1.0, 1.5], critical_difference=float("nan")) == []
+
+
+def test_groups_that_are_named_are_taken_as_they_are(small: Made) -> None:
+    named = small.ranks.assign(groups=["1", "1 2", "2", "2", "3", "3", "3", "4"] * 2)
+    panel = _numbers(comparison_page(replace(small, ranks=named)))["panels"][0]
+    assert panel["ranks"]["bars"] == [[0, 1], [1, 3], [4, 6]]
+    assert bars_of_groups(["", "1", ""]) == []
 
 
 def test_front_holds_what_no_model_beats_in_cost_and_error() -> None:

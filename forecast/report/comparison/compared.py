@@ -60,9 +60,9 @@ def models_of(comparison: Compared) -> list[str]:
     return [str(name) for name in ranks.sort_values(kind="stable").index]
 
 
-def ranking_metric(comparison: Compared) -> str:
-    """Return the metric that models are ranked by: MASE where every model has it, else MAE."""
-    return "mase" if comparison.leaderboard["mase"].notna().all() else "mae"
+def ranking_metric(board: pd.DataFrame) -> str:
+    """Return the metric by which the rows of a leaderboard are ranked: MASE where every model has it, else MAE."""
+    return "mase" if board["mase"].notna().all() else "mae"
 
 
 def reference_of(rows: pd.DataFrame) -> str:

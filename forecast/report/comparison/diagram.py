@@ -33,6 +33,15 @@ def bars(mean_ranks: Sequence[float], *, critical_difference: float) -> list[tup
     return found
 
 
+def bars_of_groups(groups: Sequence[str]) -> list[tuple[int, int]]:
+    """Find the same in what each model's groups are called, such as "1 2", models in ascending order of mean rank."""
+    places: dict[str, list[int]] = {}
+    for place, names in enumerate(groups):
+        for name in names.split():
+            places.setdefault(name, []).append(place)
+    return [(held[0], held[-1]) for held in places.values() if len(held) > 1]
+
+
 def pareto_front(costs: Sequence[float], errors: Sequence[float]) -> list[bool]:
     """Tell of each model whether no other one has both lower cost and lower error; NaN is never on the front."""
     pairs = list(zip(costs, errors, strict=True))

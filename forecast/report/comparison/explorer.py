@@ -59,8 +59,8 @@ class Explorer:
     def _one(self, name: Any, rows: pd.DataFrame, history: pd.DataFrame | None) -> dict[str, Any]:
         truth = rows[["time", "y"]].drop_duplicates("time")
         known = truth if history is None else pd.concat([history[["time", "y"]], truth]).drop_duplicates("time")
-        known = known.assign(time=known["time"].infer_objects()).sort_values("time", ignore_index=True)
-        at = pd.Index(known["time"]).get_indexer(pd.Index(rows["time"].infer_objects()))
+        known = known.assign(time=_read(known["time"])).sort_values("time", ignore_index=True)
+        at = pd.Index(known["time"]).get_indexer(pd.Index(_read(rows["time"])))
         start = max(0, int(at.min()) - max(SHOWN * self._horizon, LEAST))
         shown, folds = known.iloc[start:], rows["fold"].to_numpy()
         values, models = rows[["forecast", *QUANTILES]].to_numpy(float), rows["model"].map(self._models).to_numpy()
@@ -95,6 +95,19 @@ def _fold(at: np.ndarray, values: np.ndarray, models: np.ndarray) -> dict[str, A
         kept = lists if np.isfinite(lists[1:]).any() else lists[:1]
         found[str(model)] = kept.tolist()
     return {"first": first, "models": found}
+
+
+def _read(times: pd.Series) -> pd.Series:
+    """Read times that were kept as text: whole numbers, else dates; what is neither stays in the order of letters."""
+    if not pd.api.types.is_string_dtype(times.infer_objects()):
+        return times.infer_objects()
+    texts = times.astype(str)
+    if texts.str.fullmatch(r"-?\d+").all():
+        return texts.astype("int64")
+    try:
+        return pd.to_datetime(texts, format="ISO8601")
+    except ValueError:  # no dates, or hours of more than one offset
+        return texts
 
 
 def _written(times: pd.Series) -> list[str]:

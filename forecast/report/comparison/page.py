@@ -8,6 +8,7 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import Any, NamedTuple
 
+import pandas as pd
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
@@ -60,7 +61,8 @@ def comparison_page(comparison: Compared) -> str:
     numbers, left_out = payload(comparison)
     style = read_style() + _asset("comparison.css")
     script = '"use strict";\n(() => {\n' + "\n".join(map(_asset, SCRIPTS)) + "})();\n"
-    models, metric, panels = models_of(comparison), ranking_metric(comparison), panels_of(comparison)
+    models, panels = models_of(comparison), panels_of(comparison)
+    metric = ranking_metric(comparison.leaderboard)
     sets = {panel.data for panel in panels}
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(_asset("comparison.html.j2"))
@@ -75,11 +77,11 @@ def comparison_page(comparison: Compared) -> str:
         facts=_facts(comparison),
         metric=METRIC[metric].head,
         overview=overview_sheet(comparison, metric) if len(panels) > 1 else None,
-        parts=[_part(comparison, panel, models=models, metric=metric) for panel in panels],
+        parts=[_part(comparison, panel, models=models) for panel in panels],
         failures=failures_sheet(comparison.cells),
         commands="\n".join(map(str, comparison.settings.get("commands", []))),
         pastes={"Markdown": markdown_table(comparison), "LaTeX": latex_table(comparison)},
-        has=_present(comparison, metric),
+        has=_present(comparison),
     )
 
 
@@ -98,8 +100,9 @@ def _policy(style: str, script: str) -> str:
     return "; ".join([*parts, "base-uri 'none'", "form-action 'none'"])
 
 
-def _part(comparison: Compared, panel: Panel, *, models: list[str], metric: str) -> _Part:
+def _part(comparison: Compared, panel: Panel, *, models: list[str]) -> _Part:
     board = panel.of(comparison.leaderboard)
+    metric = ranking_metric(board)
     return _Part(
         panel=panel,
         board=models_sheet(board, leaderboard_columns(metric, reference=reference_of(board))),
@@ -109,18 +112,22 @@ def _part(comparison: Compared, panel: Panel, *, models: list[str], metric: str)
     )
 
 
-def _present(comparison: Compared, metric: str) -> dict[str, bool]:
+def _present(comparison: Compared) -> dict[str, bool]:
     """Tell which sections have anything to show."""
     board = comparison.leaderboard
     return {
-        "skill": bool(board["skill"].notna().any()) and board["model"].nunique() > 1,
-        "ranks": bool(comparison.ranks["mean_rank"].notna().any()) if len(comparison.ranks) else False,
-        "tradeoff": bool((board["fit_seconds"].notna() & board[metric].notna()).any()),
-        "steps": bool(comparison.per_step[metric].notna().any()) if len(comparison.per_step) else False,
-        "series": len(comparison.forecasts) > 0,
-        "calibration": bool(comparison.calibration["share"].notna().any()) if len(comparison.calibration) else False,
-        "coverage": bool(board[["coverage", "coverage_95"]].notna().any(axis=None)),
+        "skill": _holds(board, "skill") and board["model"].nunique() > 1,
+        "ranks": _holds(comparison.ranks, "mean_rank"),
+        "tradeoff": _holds(board, "fit_seconds"),
+        "steps": _holds(comparison.per_step, "mase", "mae"),
+        "series": _holds(comparison.forecasts, "forecast"),
+        "calibration": _holds(comparison.calibration, "share"),
+        "coverage": _holds(board, "coverage", "coverage_95"),
     }
+
+
+def _holds(frame: pd.DataFrame, *names: str) -> bool:
+    return any(bool(frame[name].notna().any()) for name in names)
 
 
 def _facts(comparison: Compared) -> dict[str, str]:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from forecast.report.comparison.columns import METRIC
 from forecast.report.comparison.compared import Compared, Panel, models_of, panels_of, ranking_metric, reference_of
-from forecast.report.comparison.diagram import bars, pareto_front
+from forecast.report.comparison.diagram import bars, bars_of_groups, pareto_front
 from forecast.report.comparison.explorer import Explorer
 
 STEP_METRICS = ("mase", "mae", "rmse", "smape", "crps", "coverage")
@@ -32,15 +32,18 @@ def payload(comparison: Compared, *, room: int = ROOM) -> tuple[str, list[str]]:
     -------
     JSON that may stand inside a script element whatever the names hold, and a sentence for each thing left out.
     """
-    models, metric, panels = models_of(comparison), ranking_metric(comparison), panels_of(comparison)
-    parts = [_panel(comparison, panel, models=models, metric=metric) for panel in panels]
-    whole = {"models": models, "metric": metric, "heads": {name: METRIC[name].head for name in METRIC}, "panels": parts}
+    models, panels = models_of(comparison), panels_of(comparison)
+    parts = [_panel(comparison, panel, models=models) for panel in panels]
+    whole = {"models": models, "heads": {name: METRIC[name].head for name in METRIC}, "panels": parts}
     left_out = []
     if len(_text(whole)) > room:
-        left_out.append(f"errors by step other than {METRIC[metric].head}")
+        left_out.append("errors by step but those that models are ranked by")
         for part in parts:
-            part["steps"] = {name: lines for name, lines in part["steps"].items() if name == metric}
-    explorers = [Explorer(comparison, panel, models=models, metric=metric) for panel in panels]
+            part["steps"] = {name: lines for name, lines in part["steps"].items() if name == part["metric"]}
+    explorers = [
+        Explorer(comparison, panel, models=models, metric=part["metric"])
+        for panel, part in zip(panels, parts, strict=True)
+    ]
     most = max((explorer.series_count for explorer in explorers), default=0)
     for folds, series in _cuts(most):
         for part, explorer in zip(parts, explorers, strict=True):
@@ -81,11 +84,13 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _panel(comparison: Compared, panel: Panel, *, models: Sequence[str], metric: str) -> dict[str, Any]:
+def _panel(comparison: Compared, panel: Panel, *, models: Sequence[str]) -> dict[str, Any]:
     board = panel.of(comparison.leaderboard)
+    metric = ranking_metric(board)
     return {
         "data": panel.data,
         "horizon": panel.horizon,
+        "metric": metric,
         "reference": reference_of(board),
         "board": _board(board, models=models, metric=metric),
         "ranks": _ranks(panel.of(comparison.ranks), models=models),
@@ -108,11 +113,13 @@ def _ranks(ranks: pd.DataFrame, *, models: Sequence[str]) -> dict[str, Any] | No
     if len(known) < 2:
         return None
     difference, places = float(known["critical_difference"].iloc[0]), known["mean_rank"].astype(float).tolist()
+    named = "groups" in known and known["groups"].notna().all()
+    found = bars_of_groups(known["groups"].tolist()) if named else bars(places, critical_difference=difference)
     return {
         "models": [models.index(model) for model in known["model"]],
         "ranks": places,
         "difference": difference,
-        "bars": bars(places, critical_difference=difference),
+        "bars": found,
     }
 
 

@@ -80,7 +80,7 @@ def _sheet(comparison: Compared, metric: str | None) -> Sheet:
     if metric is not None and metric not in METRIC:
         raise ConfigError(unknown_name("metric", metric, METRIC))
     panels = panels_of(comparison)
-    ranking = ranking_metric(comparison)
+    ranking = ranking_metric(comparison.leaderboard)
     if metric is not None or len(panels) > 1:
         return overview_sheet(comparison, metric or ranking)
     board = comparison.leaderboard

@@ -1,6 +1,6 @@
 // One series at a time: what was known, what came, and what each model said.
 
-function explorer({ names, head }) {
+function explorer({ names, heads }) {
   const box = document.querySelector("[data-chart=series]");
   if (!box) return { show() {}, draw() {} };
   const part = (id) => document.getElementById(id);
@@ -58,6 +58,7 @@ function explorer({ names, head }) {
       return note(box, "No forecasts were kept to look at here.");
     }
     const fold = series.folds[state.fold];
+    const head = heads[state.panel.metric];
     const length = Object.values(fold.models)[0][0].length;
     const cursor = part("cursor");
     cursor.max = fold.first + length - 1;

@@ -20,9 +20,11 @@ function axisBelow(area, scale, { label, ticks = null, format = written, room = 
       svg("text", { class: "soft", x, y: area.bottom + 18, "text-anchor": "middle" }, format(tick)),
     );
   }
+  const text = cut(label, Math.floor(area.width / 7));
+  const middle = Math.min((area.left + area.right) / 2, area.width - 3.5 * text.length);
   area.root.append(
     svg("line", { class: "axis", x1: area.left, x2: area.right, y1: area.bottom, y2: area.bottom }),
-    svg("text", { class: "soft", x: (area.left + area.right) / 2, y: area.bottom + 38, "text-anchor": "middle" }, label),
+    svg("text", { class: "soft", x: middle, y: area.bottom + 38, "text-anchor": "middle" }, text),
   );
 }
 

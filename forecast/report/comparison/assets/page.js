@@ -2,10 +2,9 @@
 
 const numbers = JSON.parse(document.getElementById("numbers").textContent);
 const names = numbers.models;
-const head = numbers.heads[numbers.metric];
 const shownSteps = new Set(names.keys());
 const shownCalibration = new Set(names.keys());
-const viewer = explorer({ names, head });
+const viewer = explorer({ names, heads: numbers.heads });
 let panel = numbers.panels[0];
 
 document.documentElement.classList.add("js");
@@ -28,7 +27,7 @@ function drawLines() {
 function drawAll() {
   if (chart("skill")) drawSkill(chart("skill"), panel, { names });
   if (chart("ranks")) drawRanks(chart("ranks"), panel, { names });
-  if (chart("tradeoff")) drawTradeoff(chart("tradeoff"), panel, { names, head });
+  if (chart("tradeoff")) drawTradeoff(chart("tradeoff"), panel, { names, head: numbers.heads[panel.metric] });
   drawLines();
   if (panel) viewer.draw();
 }
@@ -44,7 +43,7 @@ function showPanel() {
     select.replaceChildren(...metrics.map((name) => html("option", { value: name }, numbers.heads[name])));
     if (metrics.includes(before)) select.value = before;
   }
-  const inSteps = Object.keys(panel.steps[numbers.metric] ?? {}).map(Number);
+  const inSteps = Object.keys(panel.steps[panel.metric] ?? {}).map(Number);
   const inCalibration = Object.keys(panel.calibration).map(Number);
   for (const [name, models, shown] of [["steps", inSteps, shownSteps], ["calibration", inCalibration, shownCalibration]]) {
     if (chart(name)) legend(chart(name).parentElement.querySelector(".legend"), { models, names, shown, changed: drawLines });

@@ -38,7 +38,8 @@ function timeTicks(times, { from, to, width }) {
   const room = Math.max(1, Math.floor(width / (8 * Math.max(4, times[to].length))));
   const every = Math.max(1, Math.ceil((to - from) / room));
   const ticks = [];
-  for (let tick = from + Math.floor(every / 2); tick <= to; tick += every) ticks.push(tick);
+  const last = to - ((to - from) * 3.6 * times[to].length) / width;
+  for (let tick = from + Math.floor(every / 2); tick <= Math.max(last, from + every / 2); tick += every) ticks.push(tick);
   return ticks;
 }
 
