@@ -190,8 +190,8 @@ def test_values_are_read_by_keyboard_and_by_pointer(opened: Any) -> None:
     assert rows.first.inner_text().startswith("what came") and rows.count() == 3
     page.keyboard.press("Home")
     assert rows.count() == 1 and rows.first.inner_text().startswith("history")
-    space = page.locator("[data-chart=series] svg").bounding_box()
-    page.mouse.move(space["x"] + space["width"] - 12, space["y"] + 100)
+    chart = page.locator("[data-chart=series] svg")
+    chart.hover(position={"x": chart.bounding_box()["width"] - 12, "y": 100})
     assert day.inner_text() > second
 
 
@@ -245,6 +245,16 @@ def test_text_stands_out_from_what_lies_behind_it(opened: Any, scheme: str) -> N
         return getComputedStyle(probe).color;
     })""")
     assert len(set(colours)) == 8
+
+
+def test_paper_keeps_heads_and_legends_and_drops_controls(opened: Any) -> None:
+    page = opened()
+    page.emulate_media(media="print")
+    board = page.locator("#leaderboard .panel:not([hidden]) thead th:visible")
+    assert [text.strip() for text in board.all_inner_texts()][:3] == ["model", "rank", "MASE"]
+    assert page.locator("#steps .legend button:visible").count() == 8
+    assert page.locator("#series .legend button:visible").count() == 2
+    assert page.locator("select:visible, input:visible, nav:visible").count() == 0
 
 
 def test_tables_are_all_there_without_scripts(opened: Any) -> None:

@@ -119,6 +119,7 @@ def test_the_words_and_every_table_need_no_script(small: Made, text: str) -> Non
         # Overview, two leaderboards, two tables of costs at the least.
         assert rows.count(model) >= 5
     assert any("log transform takes positive values only" in part for part in page.texts["td"])
+    assert {"MASE", "skill, %", "MSIS 80", "fit, s"} <= set(page.texts["dt"])
     assert any("forecast compare 'datasets=[electricity,sales]'" in part for part in page.texts["pre"])
     assert "commands" not in page.texts["dt"] and "protocol.folds" in page.texts["dt"]
 
@@ -195,9 +196,8 @@ def test_times_kept_as_text_read_the_same(small: Made) -> None:
 def test_integer_times_are_ordered_as_numbers(kind: type) -> None:
     one = made(data=("steps",), horizons=(7,), series=1)
     start = one.history["time"].min()
-    history, forecasts = (
-        rows.assign(time=(rows["time"] - start).dt.days.astype(kind)) for rows in (one.history, one.forecasts)
-    )
+    counted = (rows.assign(time=(rows["time"] - start).dt.days.astype(kind)) for rows in (one.history, one.forecasts))
+    history, forecasts = counted
     [series] = _numbers(comparison_page(replace(one, history=history, forecasts=forecasts)))["panels"][0]["explorer"]
     assert series["times"] == [str(number) for number in range(int(series["times"][0]), int(series["times"][-1]) + 1)]
 

@@ -66,6 +66,7 @@ def comparison_page(comparison: Compared) -> str:
     sets = {panel.data for panel in panels}
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(_asset("comparison.html.j2"))
+    parts = [_part(comparison, panel, models=models) for panel in panels]
     return template.render(
         title=f"Comparison of {_counted(len(models), 'model')} on {_counted(len(sets), 'data set')}",
         policy=_policy(style, script),
@@ -77,7 +78,8 @@ def comparison_page(comparison: Compared) -> str:
         facts=_facts(comparison),
         metric=METRIC[metric].head,
         overview=overview_sheet(comparison, metric) if len(panels) > 1 else None,
-        parts=[_part(comparison, panel, models=models) for panel in panels],
+        parts=parts,
+        meanings={head.text: head.meaning for part in parts for head in part.board.heads[1:]},
         failures=failures_sheet(comparison.cells),
         commands="\n".join(map(str, comparison.settings.get("commands", []))),
         pastes={"Markdown": markdown_table(comparison), "LaTeX": latex_table(comparison)},

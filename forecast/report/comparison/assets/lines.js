@@ -37,7 +37,8 @@ function drawCalibration(box, panel, { names, shown }) {
 
 // A line with markers, fewer of them where they would touch; each tells its value.
 function lineOf(model, points, text) {
-  const group = svg("g", { class: look(model), "data-model": model }, svg("path", { class: "line", d: pathOf(points) }));
+  const dense = points.length > 200 ? " dense" : "";
+  const group = svg("g", { class: look(model) + dense, "data-model": model }, svg("path", { class: "line", d: pathOf(points) }));
   const every = Math.max(1, Math.ceil(points.length / 24));
   points.forEach(([x, y, value], place) => {
     if (y === null || place % every) return;

@@ -31,7 +31,7 @@ function labels(points, area) {
   const hits = (one) => taken.some((other) => one[0] < other[2] && one[2] > other[0] && one[1] < other[3] && one[3] > other[1]);
   const within = (one) => one[0] >= 0 && one[2] <= area.right + 14 && one[1] >= area.top - 6 && one[3] <= area.bottom;
   return points.flatMap(({ x, y, text, strong }) => {
-    const width = 7.2 * text.length;
+    const width = (strong ? 8 : 7.2) * text.length;
     const places = [[10, 4], [-10 - width, 4], [-width / 2, -11], [-width / 2, 21], [8, -9], [8, 18], [-8 - width, -9], [-8 - width, 18]];
     for (const [right, down] of places) {
       const space = [x + right, y + down - 11, x + right + width, y + down + 3];
