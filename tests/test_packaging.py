@@ -48,6 +48,7 @@ def scripts(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_wheel_holds_configs_data_and_type_marker(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {"forecast/conf/train.yaml", "forecast/shipped/sales.csv", "forecast/py.typed"} <= names
+    assert {"forecast/report/page.css", "forecast/report/comparison/assets/page.js"} <= names
     for source, packaged in (("conf", "forecast/conf"), ("data", "forecast/shipped")):
         present = {path.relative_to(ROOT / source) for path in (ROOT / source).rglob("*") if path.is_file()}
         assert {f"{packaged}/{path.as_posix()}" for path in present} <= names

@@ -5,15 +5,16 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Mapping
 from importlib.resources import files
-from math import floor, isfinite, isnan, log10
-from numbers import Integral, Real
+from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
 
 from forecast.files import write_whole
+from forecast.report.numbers import is_number, written
 
 # Metrics whose smallest value is set in bold, each down its column; with several targets, for each of them.
 LOWER_IS_BETTER = frozenset(
@@ -62,6 +63,7 @@ def write_page(
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(files(__package__).joinpath("page.html.j2").read_text("utf-8"))
     text = template.render(
+        style=Markup(read_style()),
         title=title,
         sentence=sentence,
         tables={caption: _table(frame) for caption, frame in tables.items()},
@@ -69,6 +71,11 @@ def write_page(
         facts=facts,
     )
     return write_whole(path, text)
+
+
+def read_style() -> str:
+    """Return the style sheet that every page shares."""
+    return files(__package__).joinpath("page.css").read_text("utf-8")
 
 
 def _table(frame: pd.DataFrame) -> dict[str, list[Any]]:
@@ -92,56 +99,15 @@ def _groups(frame: pd.DataFrame) -> list[Any]:
 
 def _column(name: str, values: pd.Series, groups: list[Any]) -> list[_Cell]:
     cells = values.tolist()
-    numbers = [float(value) for value in cells if _is_number(value) and isfinite(value)]
-    whole = all(isinstance(value, Integral) for value in cells if _is_number(value))
-    decimals = 0 if whole else _decimals(numbers)
-    texts = [_number(value, decimals) if _is_number(value) else _text(value) for value in cells]
-    rivals: dict[Any, list[float]] = {}
-    for value, group in zip(cells, groups, strict=True):
-        if name.lower() in LOWER_IS_BETTER and _is_number(value) and isfinite(value):
-            rivals.setdefault(group, []).append(value)
-    best = {group: _number(min(held), decimals) for group, held in rivals.items() if len(held) > 1}
-    numeric = bool(numbers) and all(_is_number(value) or pd.isna(value) for value in cells)
+    texts = written(cells)
+    rivals: dict[Any, list[tuple[float, str]]] = {}
+    for value, text, group in zip(cells, texts, groups, strict=True):
+        if name.lower() in LOWER_IS_BETTER and is_number(value) and isfinite(value):
+            rivals.setdefault(group, []).append((value, text))
+    best = {group: min(held)[1] for group, held in rivals.items() if len(held) > 1}
+    some = any(is_number(value) and isfinite(value) for value in cells)
+    numeric = some and all(is_number(value) or pd.isna(value) for value in cells)
     return [_Cell(text, numeric, text == best.get(group)) for text, group in zip(texts, groups, strict=True)]
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and not isnan(value)
-
-
-def _decimals(numbers: list[float]) -> int | None:
-    """Decimals at which a whole column has three or four digits; None where its numbers differ too much."""
-    sizes = [floor(log10(abs(number))) for number in numbers if number]
-    if not sizes or max(sizes) - min(sizes) > 1 or max(sizes) < -4:
-        return None
-    decimals = max(0, 3 - max(sizes))
-    while decimals and all(f"{number:.{decimals}f}".endswith("0") for number in numbers):
-        decimals -= 1
-    return decimals
-
-
-def _number(value: float, decimals: int | None) -> str:
-    if not isfinite(value):
-        return "\N{INFINITY}" if value > 0 else "\N{MINUS SIGN}\N{INFINITY}"
-    if decimals is not None:
-        text = f"{value:,.{decimals}f}"
-    elif value and not -5 < floor(log10(abs(value))) < 15:
-        text = f"{value:.3e}"
-    else:
-        places = max(0, 3 - floor(log10(abs(value)))) if value else 1
-        text = f"{value:,.{places}f}"
-        text = text.rstrip("0").rstrip(".") if places else text
-    return text.replace("-", "\N{MINUS SIGN}")
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if value is None or value is pd.NaT or (isinstance(value, float) and isnan(value)) or value is pd.NA:
-        return "\N{EN DASH}"
-    if isinstance(value, pd.Timestamp) and value == value.normalize():
-        return str(value.date())
-    return str(value)
 
 
 def _embedded(figure: Path | bytes, caption: str) -> str:

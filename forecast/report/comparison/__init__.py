@@ -1,0 +1,1 @@
+"""The page and the tables of a comparison; import `forecast.report.comparison.page` or `.tables` for them."""
