@@ -32,7 +32,7 @@ FLOORS = (
     ("forecast.data",),
     ("forecast.schema",),
     ("forecast.parameters",),
-    ("forecast.config", "forecast.folders", "forecast.run_folder"),
+    ("forecast.config", "forecast.folders", "forecast.run_folder", "forecast.search_path"),
     ("forecast.documents",),
     (
         "forecast.batch",

@@ -38,6 +38,7 @@ def backtest(config: DictConfig) -> None:
 
 def _backtest(settings: dict[str, Any], folder: Path) -> None:
     began, console, plan = time.monotonic(), new_console(), settings["backtest"]
+    plan["split"] = plan["split"] or settings["data"]["split"]
     learner = new_learner(settings)
     check_baselines(plan["baselines"], name=learner.name)
     Shuffling(**settings["importance"]).check()
