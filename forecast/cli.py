@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn
 
 from forecast.errors import ConfigError, ForecastError, unknown_name
+from forecast.search_path import flags_first
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -60,7 +61,7 @@ def main() -> None:
     words = [word for word in rest if word != "--debug"]
     if job in RESUMED:
         words = _completed(_resumed(job, words, debug=debug))
-    sys.argv = [sys.argv[0], *words]
+    sys.argv = [sys.argv[0], *flags_first(words)]
     _run(job, debug=debug)
 
 

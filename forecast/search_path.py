@@ -30,6 +30,12 @@ def without_folders(words: Sequence[str]) -> tuple[list[str], list[str]]:
     return naming, others
 
 
+def flags_first(words: Sequence[str]) -> list[str]:
+    """Return words whose flags of folders come first: between two settings, Hydra would take no settings after them."""
+    naming, others = without_folders(words)
+    return [*sorted(naming, key=lambda word: bool(PATHS.fullmatch(word))), *others]
+
+
 def _value(word: str, after: str) -> str:
     """Return the folder that a flag names, in its own word or the one after it; nothing where it is no such flag."""
     if word in FLAGS:
