@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,8 +20,9 @@ import yaml
 from command import TINY, forecast, streams_in
 from frames import made_frame
 
-from forecast.data.catalogue import data_names
-from forecast.data.public import CACHE, FOLDER
+from forecast.data.catalogue import data_names, data_settings
+from forecast.data.public import CACHE, FOLDER, check_public
+from forecast.data.tables import columns_of
 
 DATASETS = os.environ.get(FOLDER)
 needs_files = pytest.mark.skipif(not DATASETS, reason=f"{FOLDER} names no folder of public data sets")
@@ -239,3 +241,52 @@ def test_experiments_run_on_the_catalogue(words: tuple[str, ...], capsys: pytest
     quick = ("training.steps=2", "training.batch_size=8", "final=false", "test.windows=1", "progress=false")
     assert forecast("train", *words, *quick, "accelerator=cpu", "hydra.run.dir=run") == 0
     assert re.search(r"M4 (Hourly: 414|Weekly: 359) series", capsys.readouterr().out)
+
+
+def test_the_table_of_the_page_is_that_of_the_catalogue() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    told = [line for line in page.splitlines() if line.startswith("| `")]
+    assert told == [_row(name) for name in data_names()]
+    r_files = [name for name in data_names() if ".rda" in str(data_settings(name)["public"])]
+    named = page.partition("**R files**: ")[2].partition(" are R data")[0]
+    assert sorted(re.findall(r"`(\w+)`", named)) == r_files
+
+
+@pytest.fixture
+def page() -> str:
+    """The page, whose data sets of one's own lie in conf/data."""
+    text = PAGE.read_text(encoding="utf-8")
+    mine, public = re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    Path("conf/data").mkdir(parents=True)
+    Path("conf/data/mine.yaml").write_text(mine, encoding="utf-8")
+    Path("conf/data/shops.yaml").write_text(public, encoding="utf-8")
+    return text
+
+
+def test_the_yaml_of_the_page_makes_data_sets(page: str) -> None:
+    own, shops = (data_settings(name, config_dir="conf") for name in ("mine", "shops"))
+    assert columns_of(own).known == ("price",) and own["csv"]["decimal"] == "comma"
+    check_public(shops["public"])
+
+
+def test_the_commands_and_the_code_of_the_page_work(page: str, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = re.findall(r"^ {4}forecast (.*)$", page, re.MULTILINE)
+    assert len(lines) >= 9
+    for line in lines:
+        words = shlex.split(line, comments=True)
+        if words[0] != "data":
+            assert forecast(*words, "--cfg", "job") == 0
+        elif words[1] != "fetch":
+            assert forecast(*words) == 0
+    [code] = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    exec(compile(code, str(PAGE), "exec"), {})
+    assert capsys.readouterr().out.count("target: sold") == 2  # of train and predict
+
+
+def _row(name: str) -> str:
+    """Return the row of a data set on the page."""
+    known = data_settings(name)
+    season, scale = known["seasonality"], known["mase_season"]
+    seasons = "-" if season is None else str(season) if scale in (None, season) else f"{season}, {scale}"
+    size = [f"{known['size'][key]:,}" for key in ("series", "rows")]
+    return f"| {' | '.join([f'`{name}`', *size, str(known['horizon']), seasons, known['licence'], known['about']])} |"
