@@ -125,6 +125,25 @@ def test_training_and_test_file_of_the_competition_are_one_table() -> None:
     assert (steps.min() == 1).all() and (steps.max() == steps.size()).all()
 
 
+@needs_files
+@pytest.mark.parametrize(("name", "published"), [("m4_hourly", (13.912, 1.193)), ("m4_weekly", (9.161, 2.777))])
+def test_seasonal_naive_has_the_scores_that_the_competition_published(
+    name: str, published: tuple[float, float]
+) -> None:
+    """Horizon, season and MASE's scale are those of M4, and so are the values."""
+    data = load_data(name, fetch=False)
+    assert data.horizon and data.seasonality and data.mase_season
+    percent, scaled = [], []
+    for _, rows in data.frame.groupby(data.columns.id):
+        values = rows["y"].to_numpy()
+        known, truth = values[: -data.horizon], values[-data.horizon :]
+        forecast = np.resize(known[-data.seasonality :], data.horizon)
+        scale = np.abs(known[data.mase_season :] - known[: -data.mase_season]).mean()
+        percent.append(200 * np.mean(np.abs(truth - forecast) / (np.abs(truth) + np.abs(forecast))))
+        scaled.append(np.abs(truth - forecast).mean() / scale)
+    assert (np.mean(percent), np.mean(scaled)) == pytest.approx(published, abs=5e-4)
+
+
 @pytest.mark.usefixtures("offline")
 def test_what_is_at_hand_nowhere_is_to_be_fetched() -> None:
     assert place_of(data_settings("temps")) == "to fetch"
