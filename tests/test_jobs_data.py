@@ -218,6 +218,19 @@ def test_a_search_path_of_hydra_does_the_same_and_the_yaml_says_how_windows_are_
     assert pd.read_csv("run/backtest.csv").groupby("unique_id")["cutoff"].max().nunique() == 2
 
 
+def test_a_file_of_ones_own_that_is_gone_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    _mine()
+    Path("sold.csv").unlink()
+    assert forecast("data", "show", "mine", "--config-dir", "conf") == 0
+    assert re.search(r"^table +no such file$", capsys.readouterr().out, re.MULTILINE)
+
+
+def test_ours_counts_for_hydra_too_where_two_data_sets_have_one_name(capsys: pytest.CaptureFixture[str]) -> None:
+    _written("sales", name="not ours", path="other.csv")
+    assert forecast("train", "data=sales", "--config-dir", "conf", "--cfg", "job") == 0
+    assert "ships: sales.csv" in capsys.readouterr().out
+
+
 def test_a_misspelt_data_set_of_ones_own_is_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     _mine()
     assert forecast("train", "data=mien", "--config-dir", "conf") == 2

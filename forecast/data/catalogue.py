@@ -22,6 +22,7 @@ from forecast.search_path import files
 
 GROUP = "data"
 TABLE = "table"  # a file of the user's own, which has no name
+HERE, SHIPS, MADE, TO_FETCH, NO_FILE = "here", "ships", "made", "to fetch", "no such file"  # where a table is
 Folders = str | Path | Sequence[str | Path]
 
 
@@ -128,12 +129,12 @@ def data_settings(name: str, *, config_dir: Folders = ()) -> dict[str, Any]:
 def place_of(data: dict[str, Any]) -> str:
     """Return in a word or two where the table of a data set is."""
     if data["path"] is not None:
-        return "here" if Path(data["path"]).is_file() else "no such file"
+        return HERE if Path(data["path"]).is_file() else NO_FILE
     if data["ships"] is not None:
-        return "ships"
+        return SHIPS
     if data["public"] is None:
-        return "made"
-    return "here" if at_hand(data["public"]) else "to fetch"
+        return MADE if data["made"] or data["made_codes"] else NO_FILE
+    return HERE if at_hand(data["public"]) else TO_FETCH
 
 
 def _files(config_dir: Folders) -> dict[str, Path]:

@@ -10,7 +10,7 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from forecast.data.catalogue import data_names, data_settings, place_of
+from forecast.data.catalogue import HERE, MADE, SHIPS, TO_FETCH, data_names, data_settings, place_of
 from forecast.data.columns import LISTS
 from forecast.data.public import CACHE, FOLDER, at_hand, fetch_table
 from forecast.data.tables import columns_of, load_table
@@ -113,10 +113,10 @@ def _show(given: argparse.Namespace) -> None:
         for line in told.splitlines():
             console.print(f"{label:<19} {line}", markup=False, soft_wrap=True)
             label = ""
-    if public is None or at_hand(public):
+    if facts["table"] in (HERE, SHIPS, MADE):
         head = load_table(known, fetch=False).head(LINES).to_string(index=False)
         console.print(f"\n{head}\n...", markup=False, soft_wrap=True)
-    else:
+    elif facts["table"] == TO_FETCH:
         console.print(f"\nforecast data fetch {given.name} fetches it; so does a job that uses it.", markup=False)
 
 
