@@ -6,11 +6,12 @@ READY := $(VENV)/.installed
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -q
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all lint lock
+.PHONY: help install demo test test-slow test-all lint lock
 
 help:
 	@echo "make demo      train a small network on the data that ship with the project"
 	@echo "make test      the quick tests"
+	@echo "make test-slow the others, which may take an hour"
 	@echo "make test-all  every test, the slow ones included"
 	@echo "make lint      ruff and mypy"
 	@echo "make lock      write requirements.lock anew from constraints.txt (needs uv)"
@@ -22,10 +23,13 @@ demo: $(READY)
 	$(BIN)/python -m forecast train experiment=demo
 
 test: $(READY)
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n auto -m "not slow"
+
+test-slow: $(READY)
+	$(BIN)/python -m pytest -n auto -m slow
 
 test-all: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 # Every file of every pinned release by its sha256. torch is left out: its builds for CPU and CUDA differ.
 lock:

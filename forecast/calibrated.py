@@ -4,17 +4,15 @@ Saved it is one folder:
 
     calibrated.yaml       format, class, settings, levels
     shifts.safetensors    what is added to each quantile
-    checksums.json        sha256 of them, and of the checksums of the model
+    checksums.json        see `forecast.saved.nested`
     model/                the saved forecaster or ensemble
 """
 
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Iterable, Sequence
 from copy import copy
-from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -30,27 +28,17 @@ from forecast.config import USUAL, build, usual
 from forecast.data.columns import Columns
 from forecast.data.encoding import Encoding
 from forecast.data.panel import Panel
-from forecast.data.splits import Split, split_ends
-from forecast.data.windows import observed_around
-from forecast.documents import yaml_of
-from forecast.ensemble import OWN as OWN_ENSEMBLE
+from forecast.data.splits import split_ends, usual_split
+from forecast.data.windows import observed_origins
+from forecast.ensemble import FOLDER as ENSEMBLES
 from forecast.ensemble import Ensemble
-from forecast.errors import ArtifactError, ConfigError, DataError
-from forecast.files import write_new
-from forecast.folders import (
-    CHECKSUMS,
-    checked_files,
-    checksums,
-    refuse_absent,
-    refuse_to_replace,
-    standing,
-    steadily,
-    whole_folder,
-)
+from forecast.errors import ArtifactError, ConfigError, DataError, check_count
+from forecast.folders import standing, steadily
 from forecast.forecaster import Forecaster
 from forecast.losses import LEVELS
 from forecast.predictor import Predictor, Table
 from forecast.saved import artifact
+from forecast.saved.nested import Nested
 from forecast.trained import TrainedNetwork
 
 if TYPE_CHECKING:
@@ -58,7 +46,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("forecast")
 SETTINGS, SHIFTS, MODEL = "calibrated.yaml", "shifts.safetensors", "model"
-OWN = rf"{re.escape(SETTINGS)}|{re.escape(SHIFTS)}|{re.escape(CHECKSUMS)}|{MODEL}/({OWN_ENSEMBLE}|{artifact.OWN})"
+FOLDER = Nested(
+    "calibrated forecaster",
+    of="Calibrated",
+    settings=SETTINGS,
+    files=(SHIFTS,),
+    models=f"{MODEL}/({ENSEMBLES.own}|{artifact.OWN})",
+)
 MOST_ORIGINS = 20_000  # that are forecast to calibrate; of more, some drawn at random
 
 
@@ -206,11 +200,7 @@ class Calibrated(Predictor):
     def save(self, path: str | Path) -> Path:
         """Write model and calibration as one folder; whole or not at all."""
         check_is_fitted(self)
-        path = Path(path)
-        refuse_to_replace(path, SETTINGS, OWN, kind="calibrated forecaster")
         head = {
-            "format": artifact.FORMAT,
-            "class": type(self).__name__,
             "windows": self.windows,
             "step": self.step,
             "refit": self.refit,
@@ -220,16 +210,8 @@ class Calibrated(Predictor):
                 "bases": list(self.shifts_.bases),
             },
         }
-        with whole_folder(path) as folder:
-            files = {
-                SETTINGS: artifact.plain_yaml(head),
-                SHIFTS: save_arrays({"values": np.ascontiguousarray(self.shifts_.values)}),
-            }
-            for name, content in files.items():
-                write_new(folder / name, content)
-            files[f"{MODEL}/{CHECKSUMS}"] = (self.predictor_.save(folder / MODEL) / CHECKSUMS).read_bytes()
-            write_new(folder / CHECKSUMS, checksums(files))
-        return path
+        files = {SHIFTS: save_arrays({"values": np.ascontiguousarray(self.shifts_.values)})}
+        return FOLDER.write(Path(path), head, models={MODEL: self.predictor_}, files=files)
 
     @classmethod
     def load(cls, path: str | Path, *, allow: Iterable[type] = ()) -> Calibrated:
@@ -247,15 +229,10 @@ class Calibrated(Predictor):
 
     @classmethod
     def _read(cls, path: Path, allow: tuple[type, ...]) -> Calibrated:
-        kind = "calibrated forecaster"
-        refuse_absent(path, SETTINGS, kind=kind)
-        artifact.refuse_other_formats(path / SETTINGS)
-        files = checked_files(path, [SETTINGS, SHIFTS, f"{MODEL}/{CHECKSUMS}"])
+        head, files = FOLDER.read(path)
+        FOLDER.check_models(path, [MODEL])
         model = _uncalibrated(path / MODEL, allow)
-        with artifact.refusing(path, kind=kind):
-            head = yaml_of(files[SETTINGS], path / SETTINGS)
-            if head["class"] != cls.__name__:
-                raise ArtifactError(f"its class is {head['class']!r}.")
+        with artifact.refusing(path, kind=FOLDER.kind):
             calibrated = cls(clone(model), **{name: head[name] for name in ("windows", "step", "refit")})
             calibrated._check_numbers()
             fitted = head["fitted"]
@@ -341,21 +318,18 @@ class Calibrated(Predictor):
         self, panel: Panel, ends: np.ndarray, context: int, levels: Sequence[float]
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return series and ends (N,) of what is held back with an observation around; enough for the levels."""
-        window, series = np.nonzero((ends > 0) & (ends + self.horizon <= panel.ends))
-        origins = ends[window, series]
-        both = observed_around(panel, series, origins, context_length=context, horizon=self.horizon)
-        apart = both & (window % -(-self.horizon // self.step) == 0)
+        window, series, origins = observed_origins(panel, ends, context_length=context, horizon=self.horizon)
+        apart = window % -(-self.horizon // self.step) == 0
         refuse_few(int(apart.sum()), levels)
-        chosen = np.flatnonzero(both)
-        if len(chosen) > MOST_ORIGINS:
-            chosen = np.sort(np.random.default_rng(0).choice(chosen, MOST_ORIGINS, replace=False))
+        if len(series) <= MOST_ORIGINS:
+            return series, origins
+        chosen = np.sort(np.random.default_rng(0).choice(len(series), MOST_ORIGINS, replace=False))
         return series[chosen], origins[chosen]
 
     def _ends(self, panel: Panel) -> np.ndarray:
         """Return where the known part of each series ends at each origin held back (W, n)."""
         count = 1 + (self.windows - 1) * self.horizon // self.step
-        split: Split = "series_end" if panel.freq.kind == "integer" else "calendar"
-        ends = split_ends(panel, horizon=self.horizon, windows=count, split=split, step=self.step)
+        ends = split_ends(panel, horizon=self.horizon, windows=count, split=usual_split(panel), step=self.step)
         if (ends[0] <= self.horizon).all():
             raise DataError(
                 f"calibration.windows={self.windows} holds back {self.windows} horizons of {self.horizon} steps, which "
@@ -391,9 +365,7 @@ class Calibrated(Predictor):
 
     def _check_numbers(self) -> None:
         for name in ("windows", "step"):
-            value = getattr(self, name)
-            if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-                raise ConfigError(f"calibration.{name} is a whole number of 1 or more, got {value!r}.")
+            check_count(f"calibration.{name}", getattr(self, name))
         if not isinstance(self.refit, bool):
             raise ConfigError(f"calibration.refit is true or false, got {self.refit!r}.")
 

@@ -3,17 +3,15 @@
 Saved it is one folder, whose members are saved forecasters:
 
     ensemble.yaml     format, class, settings, weights, number of members
-    checksums.json    sha256 of it, and of the checksums of every member
+    checksums.json    see `forecast.saved.nested`
     members/0/ ...    a saved forecaster each: see `forecast.saved.artifact`
 """
 
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Iterable, Sequence
 from copy import copy
-from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -24,37 +22,28 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from forecast.calibration import reordered
-from forecast.combination import best_weights, combination, given_weights, spread_of
+from forecast.combination import combination, given_weights
 from forecast.data.columns import Columns
 from forecast.data.encoding import Encoding
 from forecast.data.panel import Panel
-from forecast.data.splits import Split, refuse_short, split_ends
-from forecast.data.windows import observed_around
-from forecast.documents import yaml_of
-from forecast.errors import ArtifactError, ConfigError, DataError
-from forecast.files import write_new
-from forecast.folders import (
-    CHECKSUMS,
-    checked_files,
-    checksums,
-    refuse_absent,
-    refuse_to_replace,
-    steadily,
-    whole_folder,
-)
+from forecast.data.splits import refuse_short
+from forecast.errors import ArtifactError, ConfigError, check_count
+from forecast.folders import steadily
 from forecast.forecaster import Forecaster
 from forecast.losses import EventLoss
 from forecast.members import fit_apart, fit_in_turn, label, log_histories, naming
 from forecast.predictor import Predictor, Table
 from forecast.saved import artifact
+from forecast.saved.nested import Nested
 from forecast.trained import Yardstick
+from forecast.weighing import common_levels, held_back_ends, weights_after
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
 
 log = logging.getLogger("forecast")
 SAME = ("horizon", "columns", "freq", "seasonality")  # settings in which members agree
-OWN = rf"{re.escape(artifact.ENSEMBLE)}|{re.escape(CHECKSUMS)}|members/\d+/({artifact.OWN})"
+FOLDER = Nested("ensemble", of="Ensemble", settings=artifact.ENSEMBLE, models=rf"members/\d+/({artifact.OWN})")
 
 
 class Ensemble(Predictor):
@@ -227,16 +216,12 @@ class Ensemble(Predictor):
 
     def own_levels(self) -> tuple[float, ...]:
         """Return the levels of the first member, or those of any member that all can give where one lacks some."""
-        return _common_levels(self.members_)
+        return common_levels(self.members_)
 
     def save(self, path: str | Path) -> Path:
         """Write the fitted ensemble as a folder of saved forecasters; whole or not at all."""
         check_is_fitted(self)
-        path = Path(path)
-        refuse_to_replace(path, artifact.ENSEMBLE, OWN, kind="ensemble")
         head = {
-            "format": artifact.FORMAT,
-            "class": type(self).__name__,
             "combine": self.combine,
             "weights": self.weights if self.weights is None or isinstance(self.weights, str) else list(self.weights),
             "validation": self.validation,
@@ -244,14 +229,7 @@ class Ensemble(Predictor):
             "members": len(self.members_),
             "fitted": {"weights": self.weights_.tolist()},
         }
-        with whole_folder(path) as folder:
-            files = {artifact.ENSEMBLE: artifact.plain_yaml(head)}
-            write_new(folder / artifact.ENSEMBLE, files[artifact.ENSEMBLE])
-            for number, member in enumerate(self.members_):
-                sums = member.save(folder / _place(number)) / CHECKSUMS
-                files[f"{_place(number)}/{CHECKSUMS}"] = sums.read_bytes()
-            write_new(folder / CHECKSUMS, checksums(files))
-        return path
+        return FOLDER.write(Path(path), head, models={_place(number): one for number, one in enumerate(self.members_)})
 
     @classmethod
     def load(cls, path: str | Path, *, allow: Iterable[type] = ()) -> Ensemble:
@@ -269,23 +247,18 @@ class Ensemble(Predictor):
 
     @classmethod
     def _read(cls, path: Path, allow: tuple[type, ...]) -> Ensemble:
-        refuse_absent(path, artifact.ENSEMBLE, kind="ensemble")
-        artifact.refuse_other_formats(path / artifact.ENSEMBLE)
-        content = checked_files(path, [artifact.ENSEMBLE])[artifact.ENSEMBLE]
-        with artifact.refusing(path, kind="ensemble"):
-            head = yaml_of(content, path / artifact.ENSEMBLE)
+        head, _ = FOLDER.read(path)
+        with artifact.refusing(path, kind=FOLDER.kind):
             settings = {name: head[name] for name in ("combine", "weights", "validation", "processes")}
             count, weights = head["members"], head["fitted"]["weights"]
             lie_there = type(count) is int and all((path / _place(number)).is_dir() for number in range(count))
             if not lie_there or count < 1:
                 raise ArtifactError(f"it has {count!r} members, which do not all lie in the folder members/.")
             given_weights(weights, count)
-            if head["class"] != cls.__name__:
-                raise ArtifactError(f"its class is {head['class']!r}.")
-        numbers = range(count)
-        checked_files(path, (f"{_place(number)}/{CHECKSUMS}" for number in numbers))
-        members = [Forecaster.load(path / _place(number), allow=allow) for number in numbers]
-        with artifact.refusing(path, kind="ensemble"):
+        places = [_place(number) for number in range(count)]
+        FOLDER.check_models(path, places)
+        members = [Forecaster.load(path / place, allow=allow) for place in places]
+        with artifact.refusing(path, kind=FOLDER.kind):
             ensemble = cls([clone(member) for member in members], **settings)
             ensemble._checked()
             ensemble.members_ = members
@@ -346,9 +319,9 @@ class Ensemble(Predictor):
         for number, member in enumerate(members[1:], start=1):
             _refuse_different(members[0], number, member)
         combination(self.combine)
-        _check_count("processes", self.processes)
+        check_count("processes", self.processes)
         if isinstance(self.weights, str) and self.weights == "validation":
-            _check_count("validation", self.validation)
+            check_count("validation", self.validation)
             return None
         return given_weights(self.weights, len(members))
 
@@ -402,50 +375,14 @@ class Ensemble(Predictor):
 
     def _validated(self, panel: Panel, *, folder: Path | None) -> np.ndarray:
         """Return the best weights on horizons held back, of members that have not seen them."""
-        ends = self._held_back(panel)
+        ends = held_back_ends(panel, horizon=self.horizon, windows=self.validation)
         members = self._fitted(self._copies(), panel.until(ends[0]), {}, folder=folder)
-        context = min(member.context_length_ for member in members)
-        series, origins = self._scored_origins(panel, ends, context)
-        levels = _common_levels(members)
-        values = np.stack([member.predict_origins(panel, series, origins, levels=levels) for member in members])
-        quantiles = values[..., 1:] if levels else values[..., :1]
-        steps = panel.offsets[series][:, None] + origins[:, None] + np.arange(self.horizon)
-        spreads = [
-            spread_of(panel.series(number)[:end], seasonality=members[0].seasonality_)
-            for number, end in enumerate(ends[0])
-        ]
-        scale = np.stack(spreads)[series]
-        if not np.isfinite(scale).any():
+        weights, are_told = weights_after(members, panel, ends)
+        if not are_told:
             log.warning("every series is constant before the steps held back, so that members weigh the same.")
-        weights = best_weights(quantiles, panel.target[steps], scale, levels or (0.5,))
         told = [f"{weight:.2f} {label(*one)}" for one, weight in zip(enumerate(members), weights, strict=True)]
         log.info("weights by validation: %s", ", ".join(told))
         return weights
-
-    def _held_back(self, panel: Panel) -> np.ndarray:
-        """Return where the known part of each series ends at each origin held back: (W, n)."""
-        split: Split = "series_end" if panel.freq.kind == "integer" else "calendar"
-        ends = split_ends(panel, horizon=self.horizon, windows=self.validation, split=split)
-        if (ends[0] <= self.horizon).all():
-            raise self._nothing_left(panel)
-        self._scored_origins(panel, ends, int(panel.ends.max()))  # refuses before training what it would after it
-        return ends
-
-    def _scored_origins(self, panel: Panel, ends: np.ndarray, context: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return series and ends (N,) of the origins with an observation in the context and in a full horizon."""
-        window, series = np.nonzero((ends > 0) & (ends + self.horizon <= panel.ends))
-        origins = ends[window, series]
-        both = observed_around(panel, series, origins, context_length=context, horizon=self.horizon)
-        if not both.any():
-            raise self._nothing_left(panel)
-        return series[both], origins[both]
-
-    def _nothing_left(self, panel: Panel) -> DataError:
-        return DataError(
-            f"weights='validation' holds back validation={self.validation} horizons of {self.horizon} steps, which "
-            f"leaves nothing to train on or to score; the longest series has {panel.ends.max()} steps. Lower "
-            "validation, give longer series, or leave weights out."
-        )
 
 
 def _place(number: int) -> str:
@@ -466,18 +403,3 @@ def _refuse_different(first: Forecaster, number: int, member: Forecaster) -> Non
 
 def _forecast_of(words: str) -> str:
     return f"the probability that a target {words}" if words else "values"
-
-
-def _check_count(name: str, value: object) -> None:
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-        raise ConfigError(f"{name} is a whole number of 1 or more, got {value!r}.")
-
-
-def _common_levels(members: Sequence[Forecaster]) -> tuple[float, ...]:
-    def all_cover(level: float) -> bool:
-        return all(member.covers(level) for member in members)
-
-    first = members[0].own_levels()
-    if all(map(all_cover, first)):
-        return first
-    return tuple(sorted({level for member in members for level in member.own_levels() if all_cover(level)}))

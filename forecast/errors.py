@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from numbers import Integral
 
 MOST = 60  # names that a message lists
 
@@ -48,6 +49,12 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> str:
     more = len(ordered) - MOST
     listed = f"{', '.join(ordered[:MOST])}, and {more} more" if more > 0 else ", ".join(ordered)
     return f"there is no {kind} {str(name)!r}. Choose one of: {listed}."
+
+
+def check_count(name: str, value: object, *, least: int = 1) -> None:
+    """Refuse what is not a whole number of `least` or more."""
+    if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < least:
+        raise ConfigError(f"{name} is a whole number of {least} or more, got {value!r}.")
 
 
 def named(series: object) -> str:

@@ -24,7 +24,7 @@ from forecast.data.encoding import Encoding
 from forecast.data.panel import Panel
 from forecast.data.splits import refuse_short
 from forecast.data.windows import HeldBack, TrainingWindows, Windows
-from forecast.errors import ArtifactError, ConfigError, DataError, TrainingError
+from forecast.errors import ArtifactError, ConfigError, DataError, TrainingError, check_count
 from forecast.losses import EventLoss
 from forecast.memory import within_memory
 from forecast.model import Model
@@ -332,8 +332,7 @@ class Forecaster(TrainedNetwork):
             value = getattr(self, name)
             if value is None and name != "horizon":
                 continue
-            if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
-                raise ConfigError(f"{name} is a whole number of 1 or more, got {value!r}.")
+            check_count(name, value)
             if value > LONGEST:
                 raise ConfigError(f"{name} is at most {LONGEST:,} steps, got {value:,}. Take a coarser frequency.")
         training = deepcopy(self.training) if self.training is not None else Training()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,7 +18,7 @@ from forecast.data.encoding import Encoding
 from forecast.data.laying import laid, observed
 from forecast.data.panel import Panel
 from forecast.data.windows import refuse_missing_known
-from forecast.errors import ConfigError, DataError, named
+from forecast.errors import ConfigError, DataError, check_count, named
 from forecast.frames import SCENARIO, TARGET, forecast_frame, level_names, raised_to_minima, sample_frame, told
 
 if TYPE_CHECKING:
@@ -177,15 +176,11 @@ class Predictor(BaseEstimator, ABC):
         raised to it. With a loss of events a path is 1 where the event occurs on it, else 0.
         """
         check_is_fitted(self)
-        if not isinstance(paths, Integral) or isinstance(paths, bool) or paths < 1:
-            raise ConfigError(f"paths is a whole number of 1 or more, got {paths!r}.")
         if isinstance(future, Mapping):
             return self._scenarios(future, lambda own: self.sample(frame, future=own, paths=paths))
         panel = self._given(frame, future)
         series = np.arange(len(panel.ids))
-        seen = self._seen(panel, series, panel.ends)
-        drawn = self._paths(panel, series, panel.ends, int(paths), seed=self.path_seed)
-        values = self._finished(drawn, seen, panel.ids)
+        values = self.sample_origins(panel, series, panel.ends, paths=paths)
         self._tell_of_unforecast(panel, values)
         return sample_frame(panel, series, panel.ends, values)
 
@@ -223,6 +218,16 @@ class Predictor(BaseEstimator, ABC):
                 below.sum(), below.size, below[..., 0].sum(),
             )  # fmt: skip
         return raised
+
+    def sample_origins(self, panel: Panel, series: np.ndarray, ends: np.ndarray, *, paths: int) -> np.ndarray:
+        """Draw sample paths from any origins, series and ends (N,), as `sample` does: float64 (N, H, C, paths).
+
+        NaN, and what is refused, as of `predict_origins`.
+        """
+        check_count("paths", paths)
+        seen = self._seen(panel, series, ends)
+        drawn = self._paths(panel, series, ends, int(paths), seed=self.path_seed)
+        return self._finished(drawn, seen, panel.ids[series])
 
     def _finished(self, values: np.ndarray, seen: np.ndarray, ids: pd.Index) -> np.ndarray:
         """Return values (N, H, C, ...) raised to the minima, NaN for targets (N, C) not seen; others must be finite.

@@ -159,6 +159,7 @@ class Learning:
     importance: Shuffling = field(default_factory=Shuffling)
     seed: int = 0
     progress: bool = True
+    paths: int = 0
 
 
 @dataclass
@@ -202,7 +203,6 @@ class TrainJob(Learning):
     warm_start: str | None = None
     test: Test = field(default_factory=Test)
     final: bool = True
-    paths: int = 0
 
 
 @dataclass

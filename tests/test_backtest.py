@@ -362,3 +362,31 @@ def test_a_baseline_whose_forecast_is_not_finite_is_left_out_and_told_of(
 def test_an_unknown_baseline_is_refused_with_the_nearest() -> None:
     with pytest.raises(ConfigError, match="'naiv'. Choose one of: naive"):
         check_baselines(["ridge", "naiv"])
+
+
+def test_sample_paths_of_each_fold_are_those_from_its_cutoff() -> None:
+    frame = made_frame(series=2)
+    found = backtest(_forecaster(), frame, folds=2, refit=True, paths=3).paths
+    assert found is not None
+    assert list(found) == ["unique_id", "ds", "cutoff", "fold", "sample", "forecast"]
+    assert len(found) == 2 * 2 * 3 * HORIZON and (found["ds"] > found["cutoff"]).all()
+    for (_, cutoff), own in found.groupby(["fold", "cutoff"]):
+        known = frame[frame["ds"] <= cutoff]
+        expected = _forecaster().fit(known).sample(paths=3)
+        pd.testing.assert_frame_equal(own.drop(columns=["cutoff", "fold"]).reset_index(drop=True), expected)
+    assert found["fold"].unique().tolist() == [1, 2]
+
+
+def test_paths_keep_to_their_origins_where_some_lack_a_target() -> None:
+    frame = made_frame(series=2).assign(z=lambda rows: rows["y"] + 100)
+    frame.loc[(frame["unique_id"] == frame["unique_id"].iloc[0]), "z"] = np.nan
+    found = backtest(_forecaster(columns=Columns(target=("y", "z"))), frame, folds=2, paths=2).paths
+    assert found is not None
+    assert (found["ds"] > found["cutoff"]).all()
+    assert (found.groupby(["unique_id", "target", "fold", "sample"]).size() == HORIZON).all()
+
+
+def test_nothing_is_drawn_unless_it_is_asked_for(scored: Backtest) -> None:
+    assert scored.paths is None
+    with pytest.raises(ConfigError, match="paths is a whole number of 0 or more, got -1"):
+        backtest(_forecaster(), made_frame(), paths=-1)

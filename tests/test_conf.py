@@ -86,7 +86,7 @@ def test_every_field_of_columns_is_a_setting_once() -> None:
 
 def test_jobs_that_train_share_their_settings() -> None:
     train, other = _composed(), _composed(job="backtest")
-    own = {"backtest"}, {"logger", "warm_start", "test", "final", "paths"}
+    own = {"backtest"}, {"logger", "warm_start", "test", "final"}
     assert (other.keys() - train.keys(), train.keys() - other.keys()) == own
     assert all(train[name] == other[name] for name in train.keys() & other.keys())
 

@@ -65,6 +65,23 @@ def test_a_person_reads_the_plan_each_fold_every_method_and_the_winner(scored: t
     assert err == ""
 
 
+def test_sample_paths_are_written_and_drawn(capsys: pytest.CaptureFixture[str]) -> None:
+    assert forecast(*WORDS, "paths=4") == 0
+    assert set(pd.read_parquet("run/paths.parquet")["sample"]) == {0, 1, 2, 3}
+    assert "sample paths" in capsys.readouterr().out
+    with_paths = Path("run/figures/folds.png").read_bytes()
+    assert forecast(*WORDS[:-1], "hydra.run.dir=other") == 0
+    assert Path("other/figures/folds.png").read_bytes() != with_paths
+
+
+@pytest.mark.parametrize("job", ["train", "backtest"])
+def test_a_number_of_paths_that_makes_no_sense_is_refused_before_training(
+    job: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert forecast(job, *TINY, "data.path=my.csv", "horizon=4", "paths=-1", "hydra.run.dir=odd") == 2
+    assert "paths is a whole number of 0 or more, got -1" in capsys.readouterr().err
+
+
 def test_a_backtest_is_the_one_of_the_library(scored: tuple[Path, str, str]) -> None:
     run = scored[0] / "run"
     training = Training(steps=3)

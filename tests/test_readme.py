@@ -25,7 +25,16 @@ PAGES = {
         "README.md",
         *(
             f"docs/{page}.md"
-            for page in ("guide", "networks", "intervals", "understanding", "diagnose", "gallery", "serving")
+            for page in (
+                "guide",
+                "networks",
+                "intervals",
+                "understanding",
+                "diagnose",
+                "gallery",
+                "serving",
+                "significance",
+            )
         ),
     )
 }

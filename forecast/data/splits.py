@@ -12,6 +12,11 @@ from forecast.errors import ConfigError, DataError, named
 Split = Literal["calendar", "series_end"]
 
 
+def usual_split(panel: Panel) -> Split:
+    """Return how a panel is split where nobody says: each series at its own end only where times are whole numbers."""
+    return "series_end" if panel.freq.kind == "integer" else "calendar"
+
+
 def refuse_short(panel: Panel, *, horizon: int, context_length: int | None = None) -> None:
     """Refuse a horizon that leaves no series a step to learn from, and a context longer than every series.
 

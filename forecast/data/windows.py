@@ -317,6 +317,19 @@ def observed_around(
     return around
 
 
+def observed_origins(
+    panel: Panel, ends: np.ndarray, *, context_length: int, horizon: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return window, series and end (N,) of the origins in `ends` (W, n) with a target observed on both sides.
+
+    Those whose horizon goes beyond the end of their series are left out.
+    """
+    window, series = np.nonzero((ends > 0) & (ends + horizon <= panel.ends))
+    origins = ends[window, series]
+    both = observed_around(panel, series, origins, context_length=context_length, horizon=horizon)
+    return window[both], series[both], origins[both]
+
+
 def refuse_missing_known(panel: Panel, series: np.ndarray, ends: np.ndarray, *, horizon: int) -> None:
     """Refuse origins after which a known covariate is not given for a step beyond the history.
 

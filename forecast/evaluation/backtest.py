@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from sklearn.base import clone
 
 from forecast.data.panel import Panel
 from forecast.data.splits import Split
-from forecast.errors import DataError, named
+from forecast.errors import DataError, check_count, named
 from forecast.evaluation.baselines import BASELINES
 from forecast.evaluation.chances import EVENT_BASELINES, last_before, occurred_after
 from forecast.evaluation.events import tabulated_events
@@ -24,7 +24,7 @@ from forecast.evaluation.origins import Origins, fold_ends, mase_scales, scored_
 from forecast.evaluation.plan import check_baselines, check_plan
 from forecast.evaluation.shuffling import Shuffling
 from forecast.evaluation.tables import DECILES, INTERVALS, Backtest, tabulated
-from forecast.frames import FORECAST, forecast_frame, level_name, raised_to_minima, told
+from forecast.frames import FORECAST, SAMPLE, forecast_frame, level_name, raised_to_minima, sample_frame, told
 from forecast.predictor import Predictor, Table
 
 log = logging.getLogger("forecast")
@@ -37,6 +37,7 @@ class _Forecasts(NamedTuple):
     values: dict[str, np.ndarray]  # (N, H, C, 1 + Q) of each model; NaN where one cannot forecast
     levels: list[float]  # (Q,)
     shuffled: Errors | None  # of the forecaster
+    paths: np.ndarray | None  # (N, H, C, n) of the forecaster
 
 
 def backtest(
@@ -52,6 +53,7 @@ def backtest(
     name: str | None = None,
     folder: Path | None = None,
     shuffling: Shuffling | None = None,
+    paths: int = 0,
 ) -> Backtest:
     """Forecast the past from several cutoffs, beside baselines, as if what came after were not known yet.
 
@@ -86,6 +88,8 @@ def backtest(
     shuffling : Shuffling
         How covariates are shuffled to tell their importance, each fold by the network that forecast it; by default
         none is told.
+    paths : int
+        Sample paths of the forecaster from each cutoff, besides its intervals.
 
     Returns
     -------
@@ -103,6 +107,7 @@ def backtest(
     baselines = check_baselines(baselines, name=name, of_events=clone(forecaster).event is not None)
     if shuffling is not None:
         shuffling.check()
+    check_count("paths", paths, least=0)
     panel = forecaster.as_panel(frame, freq=forecaster.freq)
     ends = fold_ends(panel, horizon=forecaster.horizon, folds=folds, step=step, split=split)
     origins = scored_origins(panel, ends, horizon=forecaster.horizon)
@@ -116,7 +121,8 @@ def backtest(
         place = None if folder is None else Path(folder) / f"fold-{first + 1}"
         fitted = clone(forecaster).fit(known, folder=place)
         log.info("fitted on what lies before fold %d of %d", first + 1, folds)
-        parts.append(_forecasts(fitted, panel, known, own, name=name, baselines=baselines, shuffling=shuffling))
+        about: dict[str, Any] = {"name": name, "baselines": baselines, "shuffling": shuffling, "paths": paths}
+        parts.append(_forecasts(fitted, panel, known, own, **about))
     return _scored(parts, panel, fitted, asked=len(origins.series), mase_season=mase_season)
 
 
@@ -129,6 +135,7 @@ def evaluate(
     baselines: Sequence[str] | None,
     mase_season: int | None = None,
     shuffling: Shuffling | None = None,
+    paths: int = 0,
 ) -> Backtest:
     """Score a forecaster that is fitted already, beside baselines.
 
@@ -140,7 +147,7 @@ def evaluate(
         The whole span.
     ends : ndarray of int64 (W, n)
         Where the known part of each series ends at each origin, as `split_ends` gives them.
-    name, baselines, mase_season, shuffling
+    name, baselines, mase_season, shuffling, paths
         As in `backtest`.
 
     Raises
@@ -149,10 +156,12 @@ def evaluate(
         If no origin can be scored.
     """
     baselines = check_baselines(baselines, name=name, of_events=fitted.event is not None)
+    check_count("paths", paths, least=0)
     origins = scored_origins(panel, ends, horizon=fitted.horizon_)
     warn_of_left_out(panel, ends, origins)
     known = panel.until(ends[0])
-    part = _forecasts(fitted, panel, known, origins, name=name, baselines=baselines, shuffling=shuffling)
+    about: dict[str, Any] = {"name": name, "baselines": baselines, "shuffling": shuffling, "paths": paths}
+    part = _forecasts(fitted, panel, known, origins, **about)
     return _scored([part], panel, fitted, asked=len(origins.series), mase_season=mase_season)
 
 
@@ -170,6 +179,7 @@ def _forecasts(
     name: str,
     baselines: Sequence[str],
     shuffling: Shuffling | None,
+    paths: int,
 ) -> _Forecasts:
     """Forecast from all origins with each model, the baselines fitted on `known`, what the forecaster was fitted on."""
     origins = origins.taken(panel.observed(origins.series, origins.ends - fitted.context_length_, origins.ends))
@@ -187,7 +197,8 @@ def _forecasts(
     shuffled = None
     if shuffling is not None and fitted.event is None:  # a probability has no error beside a value
         shuffled = errors_when_shuffled(fitted, panel, origins, shuffling)
-    return _Forecasts(origins, values, levels, shuffled)
+    drawn = fitted.sample_origins(panel, origins.series, origins.ends, paths=paths) if paths else None
+    return _Forecasts(origins, values, levels, shuffled, drawn)
 
 
 def _simple(
@@ -258,12 +269,16 @@ def _scored(
     if fitted.event is not None:
         truth = occurred_after(fitted.event, truth, last_before(panel, origins.series, origins.ends))
     frames = [_frame(panel, origins, truth, forecasts, levels, model) for model, forecasts in values.items()]
+    drawn = [part.paths for part in parts if part.paths is not None]
+    paths = _path_frame(panel, origins, np.concatenate(drawn)) if drawn else None
     if fitted.event is not None:
-        return tabulated_events(pd.concat(frames, ignore_index=True), columns=panel.columns, event=fitted.event.words)
+        table = pd.concat(frames, ignore_index=True)
+        return replace(tabulated_events(table, columns=panel.columns, event=fitted.event.words), paths=paths)
     scale = mase_scales(panel, origins.taken(origin), channel, season=mase_season or fitted.seasonality_)
     scored = tabulated(pd.concat(frames, ignore_index=True), columns=panel.columns, scale=scale, freq=panel.freq)
     shuffled = [part.shuffled for part in parts if part.shuffled is not None]
-    return replace(scored, importance=importance_table(shuffled, panel, scale)) if shuffled else scored
+    importance = importance_table(shuffled, panel, scale) if shuffled else None
+    return replace(scored, importance=importance, paths=paths)
 
 
 def _at(part: _Forecasts, model: str, levels: Sequence[float]) -> np.ndarray:
@@ -277,10 +292,22 @@ def _frame(
     """Return forecasts of one model as a table with cutoff, fold, model and truth."""
     origin, channel = told(values)
     frame = forecast_frame(panel, origins.series, origins.ends, values, levels)
-    cutoffs = panel.stamp_column(panel.stamps(origins.series, origins.ends - 1))
-    rows = np.repeat(origin, truth.shape[1])
-    after = list(frame.columns).index(FORECAST)
-    frame.insert(after, "cutoff", cutoffs.iloc[rows].array)
-    frame.insert(after + 1, "fold", origins.window[rows] + 1)
-    frame.insert(after + 2, "model", model)
+    _insert_folds(frame, panel, origins, np.repeat(origin, truth.shape[1]), before=FORECAST)
+    frame.insert(list(frame.columns).index(FORECAST), "model", model)
     return frame.assign(y=truth[origin, :, channel].reshape(-1))
+
+
+def _path_frame(panel: Panel, origins: Origins, values: np.ndarray) -> pd.DataFrame:
+    """Return sample paths (N, H, C, n) as a table with cutoff and fold."""
+    frame = sample_frame(panel, origins.series, origins.ends, values)
+    rows = np.repeat(told(values)[0], values.shape[1] * values.shape[3])  # by origin, however its targets lie
+    _insert_folds(frame, panel, origins, rows, before=SAMPLE)
+    return frame
+
+
+def _insert_folds(frame: pd.DataFrame, panel: Panel, origins: Origins, rows: np.ndarray, *, before: str) -> None:
+    """Insert cutoff and fold, of the origin that each row belongs to."""
+    cutoffs = panel.stamp_column(panel.stamps(origins.series, origins.ends - 1))
+    place = list(frame.columns).index(before)
+    frame.insert(place, "cutoff", cutoffs.iloc[rows].array)
+    frame.insert(place + 1, "fold", origins.window[rows] + 1)

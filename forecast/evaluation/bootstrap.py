@@ -12,6 +12,7 @@ Array = NDArray[np.float64]
 MANY = 30  # series, from which on these are resampled
 FEWEST = 10  # blocks of origins, below which an interval would be guesswork
 RESAMPLES = 1000
+CELLS = 2**22  # counts that are held at once
 ENDS = (2.5, 97.5)  # percentiles
 
 
@@ -43,14 +44,20 @@ def clusters(rows: pd.DataFrame, *, seed: int = 0) -> Clusters | None:
     draw = np.random.default_rng(seed)
     numbers, of_row = np.unique(rows["pair"], return_inverse=True)
     if len(numbers) >= MANY:
-        return Clusters(of_row, _counted(draw.integers(0, len(numbers), (RESAMPLES, len(numbers))), len(numbers)))
+        return Clusters(of_row, _blocks(draw, len(numbers)))
     folds, of_row = np.unique(rows["fold"], return_inverse=True)
     length = _overlap(rows)
     if len(folds) < FEWEST * length:
         return None
-    begins = draw.integers(0, len(folds), (RESAMPLES, -(-len(folds) // length)))
-    drawn = (begins[..., None] + np.arange(length)).reshape(RESAMPLES, -1)[:, : len(folds)] % len(folds)
-    return Clusters(of_row, _counted(drawn, len(folds)))
+    return Clusters(of_row, _blocks(draw, len(folds), length=length))
+
+
+def resampled_means(values: Array, *, length: int = 1, seed: int = 0) -> Array:
+    """Return the mean of each column of (N, M) in each resample of the rows, drawn in blocks that go round: (R, M)."""
+    draw, size = np.random.default_rng(seed), len(values)
+    most = max(1, CELLS // size)
+    parts = [min(most, RESAMPLES - begin) for begin in range(0, RESAMPLES, most)]
+    return np.concatenate([_blocks(draw, size, length=length, resamples=part) @ values for part in parts]) / size
 
 
 def mean_interval(errors: Array, by: Clusters) -> tuple[float, float]:
@@ -85,6 +92,13 @@ def _overlap(rows: pd.DataFrame) -> int:
     own = rows.loc[rows["pair"] == rows["pair"].mode().iloc[0]].groupby("fold")["time"]
     begins, ends = own.min().to_numpy(), own.max().to_numpy()
     return max(1, int((np.searchsorted(begins, ends, side="right") - np.arange(len(begins))).max()))
+
+
+def _blocks(draw: np.random.Generator, size: int, *, length: int = 1, resamples: int = RESAMPLES) -> Array:
+    """Return how often each of so many is drawn in each resample, in blocks that go round: (R, size)."""
+    begins = draw.integers(0, size, (resamples, -(-size // length)))
+    drawn = (begins[..., None] + np.arange(length)).reshape(resamples, -1)[:, :size] % size
+    return _counted(drawn, size)
 
 
 def _counted(drawn: NDArray[np.int64], size: int) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from forecast.data.panel import Panel
-from forecast.data.splits import Split, split_ends
+from forecast.data.splits import Split, split_ends, usual_split
 from forecast.errors import DataError
 from forecast.evaluation.metrics import mase_scale
 
@@ -47,11 +47,6 @@ def fold_ends(panel: Panel, *, horizon: int, folds: int, step: int | None, split
             f"value observed among them. {way_out}"
         )
     return ends
-
-
-def usual_split(panel: Panel) -> Split:
-    """Return how a panel is split where nobody says: each series at its own end only where times are whole numbers."""
-    return "series_end" if panel.freq.kind == "integer" else "calendar"
 
 
 def scored_origins(panel: Panel, ends: np.ndarray, *, horizon: int) -> Origins:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from numbers import Integral
 
-from forecast.errors import ConfigError, unknown_name
+from forecast.errors import ConfigError, check_count, unknown_name
 from forecast.evaluation.baselines import BASELINES
 from forecast.evaluation.chances import EVENT_BASELINES
 
@@ -57,8 +57,7 @@ def check_plan(*, folds: int, step: int | None, refit: bool | int, horizon: int,
     for name, value in {"folds": folds, "step": step, "horizon": horizon, "mase_season": mase_season}.items():
         if value is None and name in ("step", "mase_season"):
             continue
-        if not _is_count(value):
-            raise ConfigError(f"{name} is a whole number of 1 or more, got {value!r}.")
+        check_count(name, value)
     if isinstance(refit, bool):
         return 1 if refit else folds
     if not _is_count(refit):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Integral
 
-from forecast.errors import ConfigError
+from forecast.errors import check_count
 
 LEAST = {"repeats": 0, "origins": 1, "seed": 0}
 
@@ -32,6 +31,4 @@ class Shuffling:
     def check(self) -> None:
         """Refuse numbers that make no sense."""
         for name, least in LEAST.items():
-            value = getattr(self, name)
-            if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
-                raise ConfigError(f"importance.{name} is a whole number of {least} or more, got {value!r}.")
+            check_count(f"importance.{name}", getattr(self, name), least=least)

@@ -54,6 +54,9 @@ class Backtest:
         The tables then have other columns, see `tabulated_events`.
     intervals : DataFrame or None
         Of probabilities: `metric`, `value`, `low` and `high` (95 %) of the forecaster.
+    paths : DataFrame or None
+        Sample paths of the forecaster: id, time, `target`, `cutoff`, `fold`, `sample` (from 0), `forecast`; None where
+        none were drawn.
     """
 
     forecasts: pd.DataFrame
@@ -66,6 +69,7 @@ class Backtest:
     importance: pd.DataFrame | None = None
     event: str = ""
     intervals: pd.DataFrame | None = None
+    paths: pd.DataFrame | None = None
 
     def __repr__(self) -> str:
         folds, count = len(self.per_fold["fold"].unique()), int(self.scores["series"].max())

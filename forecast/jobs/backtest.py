@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from forecast.data.laying import laid
 from forecast.data.panel import Panel
 from forecast.data.splits import refuse_short
+from forecast.errors import check_count
 from forecast.evaluation.origins import fold_ends
 from forecast.evaluation.plan import check_baselines, check_plan
 from forecast.evaluation.shuffling import Shuffling
@@ -41,6 +42,7 @@ def _backtest(settings: dict[str, Any], folder: Path) -> None:
     plan["split"] = plan["split"] or settings["data"]["split"]
     learner = new_learner(settings)
     check_baselines(plan["baselines"], name=learner.name)
+    check_count("paths", settings["paths"], least=0)
     Shuffling(**settings["importance"]).check()
     panel = laid(load_table(settings["data"]), learner.columns, freq=learner.freq)
     check_plan(
@@ -59,9 +61,12 @@ def _backtest(settings: dict[str, Any], folder: Path) -> None:
         scored = evaluate(
             learner.make(), panel, **plan, mase_season=settings["data"]["mase_season"], name=learner.name,
             folder=folder / "checkpoints", shuffling=shuffling_of(settings, panel),
+            paths=settings["paths"],
         )  # fmt: skip
     write_scores(folder, scored)
     write_forecast(folder, "backtest", scored.forecasts)
+    if scored.paths is not None:
+        write_forecast(folder, "paths", scored.paths)
     _draw(folder, panel, scored, learner, context=settings["context_length"])
     card = write_card(folder, settings, panel, facts, seconds=time.monotonic() - began)
     sentence = conclusion(
@@ -91,7 +96,7 @@ def _draw(folder: Path, panel: Panel, scored: Backtest, learner: Learner, *, con
         draw_errors(folder, scored, panel, folds=True)
         return
     folds_figure = partial(figures.folds_figure, history, forecasts, **about)
-    draw(folder, "folds", folds_figure())
+    draw(folder, "folds", folds_figure(paths=scored.paths))
     draw_errors(folder, scored, panel, folds=True)
     draw_reasons(folder, scored, panel, name=learner.name, series=folds_figure)
 

@@ -13,7 +13,7 @@ from forecast.data.laying import laid
 from forecast.data.panel import Panel
 from forecast.data.sources import read_table
 from forecast.data.tables import names_a_table
-from forecast.errors import ConfigError
+from forecast.errors import ConfigError, check_count
 from forecast.frames import SCENARIO
 from forecast.jobs.console import new_console, print_files, print_forecast, tell
 from forecast.jobs.learner import told_event
@@ -36,6 +36,7 @@ def _predict(settings: dict[str, Any], folder: Path) -> None:
     is_newer = names_a_table(data)
     if not is_newer and data["future"] is not None:
         raise ConfigError("data.future needs the history that it follows. Add data.path=FILE.")
+    check_count("paths", settings["paths"], least=0)
     predictor = load_run(settings["run"], accelerator=settings["accelerator"])
     panel, future = predictor.panel_, None
     columns = panel.columns

@@ -17,9 +17,9 @@ from omegaconf import DictConfig
 
 from forecast.data.laying import laid
 from forecast.data.panel import Panel
-from forecast.data.splits import refuse_short, split_ends
-from forecast.errors import ConfigError, DataError, TrainingError
-from forecast.evaluation.origins import scored_origins, usual_split
+from forecast.data.splits import refuse_short, split_ends, usual_split
+from forecast.errors import ConfigError, DataError, TrainingError, check_count
+from forecast.evaluation.origins import scored_origins
 from forecast.evaluation.plan import check_baselines
 from forecast.evaluation.shuffling import Shuffling
 from forecast.evaluation.tables import Backtest
@@ -64,6 +64,7 @@ def _train(settings: dict[str, Any], folder: Path) -> None:
     began, console, test = time.monotonic(), new_console(), settings["test"]
     learner = new_learner(settings) if settings["warm_start"] is None else warm_learner(settings)
     check_baselines(test["baselines"], name=learner.name)
+    check_count("paths", settings["paths"], least=0)
     Shuffling(**settings["importance"]).check()
     panel = laid(load_table(settings["data"]), learner.columns, freq=learner.freq)
     refuse_short(panel, horizon=learner.horizon, context_length=settings["context_length"])

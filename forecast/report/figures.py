@@ -11,6 +11,7 @@ from forecast.files import write_whole
 from forecast.report import style
 from forecast.report.attention import attention_figure
 from forecast.report.calibration import calibration_figure
+from forecast.report.critical_difference import critical_difference_figure
 from forecast.report.diagnosis import gate_figure, gradient_figure, memory_figure, norm_figure
 from forecast.report.events import event_figure
 from forecast.report.folds import folds_figure
@@ -27,6 +28,7 @@ __all__ = [
     "PANELS",
     "attention_figure",
     "calibration_figure",
+    "critical_difference_figure",
     "error_figure",
     "event_figure",
     "fold_error_figure",

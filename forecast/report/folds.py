@@ -19,6 +19,7 @@ from forecast.report.panels import (
     draw_cutoff,
     draw_forecast,
     draw_observed,
+    draw_paths,
     panels_of,
 )
 
@@ -38,6 +39,7 @@ def folds_figure(
     series: Sequence[Any] | None = None,
     baselines: Sequence[str] = (),
     context: int,
+    paths: pd.DataFrame | None = None,
 ) -> Figure:
     """Draw the forecasts of a backtest, fold by fold, over what came, one panel a series or a pair with its target.
 
@@ -57,6 +59,8 @@ def folds_figure(
         Further models of `scored`, dashed; where folds overlap, from every second one.
     context : int
         Steps that the model reads; up to as many are shown before the first cutoff.
+    paths : pd.DataFrame, optional
+        Sample paths of the model, with `cutoff` and `sample`; the first ten of each fold are drawn.
 
     Raises
     ------
@@ -64,7 +68,7 @@ def folds_figure(
         If a series or the model is not in the frame, or there are two forecasts for one time.
     """
     check_forecasts(scored, None, columns=columns, model=model)
-    panels, left_out = panels_of(series, {"history": history, "scored": scored}, columns=columns)
+    panels, left_out = panels_of(series, {"history": history, "scored": scored, "paths": paths}, columns=columns)
     ends = [_ends(panel.scored, model) for panel in panels]
     stride = max(map(_stride, ends))
     chosen = [sorted(end.index[::-1][::stride][:FOLDS]) for end in ends]
@@ -117,6 +121,8 @@ def _draw_folds(
         rows = panel.scored.loc[panel.scored["cutoff"] == cutoff]
         draw_cutoff(axis, cutoff)
         draw_forecast(axis, rows.loc[rows["model"] == model], observed, label=model, colour=colour, sheer=0.2)
+        if len(panel.paths):
+            draw_paths(axis, panel.paths.loc[panel.paths["cutoff"] == cutoff], colour=colour)
         if cutoff >= free:
             draw_baselines(axis, rows, others)
             free = rows.index.max()

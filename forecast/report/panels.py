@@ -108,13 +108,16 @@ def _panel(
     if len(scored) and not event:
         truth = scored["y"].astype(float)
         observed = observed.combine_first(truth[~truth.index.duplicated()])
+    paths = rows.get("paths", pd.DataFrame())
+    if "cutoff" in paths:
+        paths["cutoff"] = _positions(paths["cutoff"])
     return Panel(
         title=_title(pair, alone=alone, several=len(columns.targets) > 1),
         label=dict(zip(columns.targets, columns.units, strict=True))[pair.target] or pair.target,
         observed=observed.loc[: observed.last_valid_index()],
         scored=scored,
         future=rows.get("future", pd.DataFrame()),
-        paths=rows.get("paths", pd.DataFrame()),
+        paths=paths,
     )
 
 

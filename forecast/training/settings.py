@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
-from forecast.errors import ConfigError, unknown_name
+from forecast.errors import ConfigError, check_count, unknown_name
 
 SCHEDULES = ("one_cycle", "cosine", "constant")
 ON_DIVERGENCE = ("stop", "lower_rate")
@@ -66,9 +66,7 @@ class Training:
     def check(self) -> None:
         """Refuse settings that make no sense, by name."""
         for name, least in LEAST.items():
-            value = getattr(self, name)
-            if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
-                raise ConfigError(f"training.{name} is a whole number of {least} or more, got {value!r}.")
+            check_count(f"training.{name}", getattr(self, name), least=least)
         if self.learning_rate != "find" and not (_is_number(self.learning_rate) and self.learning_rate > 0):
             raise ConfigError(f"training.learning_rate is above 0, or 'find'; got {self.learning_rate!r}.")
         if isinstance(self.freeze, str) or not all(isinstance(part, str) for part in self.freeze):

@@ -1,0 +1,167 @@
+"""From the tables of a comparison to what they prove: for each data set and horizon, pairs, ranks and sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from forecast.comparison.significance.correction import Correction
+from forecast.comparison.significance.diebold_mariano import overlap
+from forecast.comparison.significance.pairs import FEWEST_SERIES, PAIRS, complete, pairs_table
+from forecast.comparison.significance.standings import RANKS, STANDING, ranks_table, standing_table
+from forecast.comparison.significance.words import sentences
+from forecast.errors import DataError
+
+TASK = ["data", "horizon"]
+REFERENCES = ("seasonal_naive", "naive")  # what has to be beaten: the first that is there
+
+
+class Findings(NamedTuple):
+    """The frames of `pairs_table`, `ranks_table` and `standing_table`, led by `data` and `horizon`, and their words."""
+
+    pairs: pd.DataFrame
+    ranks: pd.DataFrame
+    standing: pd.DataFrame
+    sentences: list[str]
+
+
+def findings(
+    per_series: pd.DataFrame,
+    per_window: pd.DataFrame | None = None,
+    *,
+    metric: str | None = None,
+    step: int | None = None,
+    reference: str | Mapping[tuple[str, int], str] | None = None,
+    correction: Correction = "holm",
+    alpha: float = 0.05,
+    seed: int = 0,
+) -> Findings:
+    """Test each data set and horizon by itself.
+
+    Errors are averaged over seeds first: seeds are repetitions of one model, and to count each as a series would make p
+    too small. The correction is for the pairs of one data set and horizon.
+
+    Parameters
+    ----------
+    per_series : DataFrame
+        `data`, `horizon`, `model`, `seed`, `series` and metrics.
+    per_window : DataFrame, optional
+        The same with `fold`, a number for each window of a series, in order of time; for tests where series are few.
+    metric : str, optional
+        By which models are compared: `mase` where every model has it, else `mae`.
+    step : int, optional
+        Steps between two windows; None for windows that do not overlap.
+    reference : str or mapping from (data, horizon) to str, optional
+        The method to beat; by default seasonal naive where it is there and differs from naive, else naive.
+    correction, alpha, seed
+        As of `pairs_table`.
+
+    Raises
+    ------
+    DataError
+        If a fold of a series has several rows.
+    """
+    found: dict[str, list[pd.DataFrame]] = {"pairs": [], "ranks": [], "standing": []}
+    words = []
+    tasks: Iterable[tuple[Any, pd.DataFrame]] = per_series.groupby(TASK, sort=False)
+    for (data, horizon), group in tasks:
+        chosen = metric or ranking_metric(group)
+        whole = wide(group, chosen)
+        errors = _comparable(whole)
+        if errors.shape[1] < 2:
+            continue
+        windows = None
+        if per_window is not None and len(complete(errors)) < FEWEST_SERIES:
+            held = per_window[(per_window["data"] == data) & (per_window["horizon"] == horizon)]
+            windows = over_windows(held, chosen, models=list(errors.columns))
+        reach = overlap(horizon=horizon, step=step or horizon)
+        settings: dict[str, Any] = {"metric": chosen, "correction": correction, "alpha": alpha, "seed": seed}
+        pairs = pairs_table(errors, windows=windows, overlap=reach, **settings)
+        ranks = ranks_table(errors, alpha=alpha)
+        beaten = _reference(errors, reference.get((data, horizon)) if isinstance(reference, Mapping) else reference)
+        standing = standing_table(errors, pairs, ranks, reference=beaten)
+        for name, table in {"pairs": pairs, "ranks": ranks, "standing": standing}.items():
+            found[name].append(_labelled(table, data=data, horizon=horizon))
+        told = sentences(pairs, ranks, reference=beaten, correction=correction, alpha=alpha)
+        words.append((data, horizon, [*told, *_left_out(whole, errors)]))
+    columns = {"pairs": PAIRS, "ranks": RANKS, "standing": STANDING}
+    tables = {
+        name: pd.concat(held, ignore_index=True) if held else pd.DataFrame(columns=[*TASK, *columns[name]])
+        for name, held in found.items()
+    }
+    return Findings(**tables, sentences=_together(words))
+
+
+def ranking_metric(per_series: pd.DataFrame) -> str:
+    """Return `mase` where every model has it, else `mae`."""
+    counts = per_series.groupby("model", sort=False)["mase"].count() if "mase" in per_series else pd.Series([0])
+    return "mase" if bool((counts > 0).all()) else "mae"
+
+
+def reference_method(errors: pd.DataFrame) -> str | None:
+    """Return the simple method to beat; without a season the seasonal one is the naive one, and is called so."""
+    held = [name for name in REFERENCES if name in errors]
+    same = len(held) == 2 and errors[held[0]].equals(errors[held[1]])
+    return held[-1 if same else 0] if held else None
+
+
+def wide(per_series: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Return the mean over seeds of the error of each series (rows) by each model (columns), models as they come."""
+    models = per_series["model"].unique()
+    table = per_series.pivot_table(index="series", columns="model", values=metric, sort=False, dropna=False)
+    return table.reindex(columns=models).replace([np.inf, -np.inf], np.nan).dropna(axis=1, how="all")
+
+
+def over_windows(per_window: pd.DataFrame, metric: str, *, models: list[str]) -> pd.DataFrame | None:
+    """Return the mean over seeds and series of the error at each origin by each model; None where no origin has all."""
+    keys = ["fold", "series"]
+    if per_window.duplicated([*keys, "model", "seed"]).any():
+        raise DataError("a fold of a series has several rows of one model and seed. Number its windows by `fold`.")
+    table = per_window.pivot_table(index=keys, columns="model", values=metric, dropna=False)
+    held = table.reindex(columns=models).dropna()
+    sizes = held.groupby("fold").size()
+    # A fold that lacks a series would be another mixture of series than the rest.
+    whole = sizes.index[sizes == per_window["series"].nunique()]
+    return held.groupby("fold").mean().loc[whole] if len(whole) else None
+
+
+def _reference(errors: pd.DataFrame, asked: str | None) -> str | None:
+    return asked if asked in errors else reference_method(errors)
+
+
+def _comparable(errors: pd.DataFrame) -> pd.DataFrame:
+    """Drop the models with the fewest errors until there is a series that all others have."""
+    while errors.shape[1] and errors.dropna().empty:
+        errors = errors.drop(columns=errors.notna().sum().idxmin())
+    return errors
+
+
+def _left_out(whole: pd.DataFrame, errors: pd.DataFrame) -> list[str]:
+    """Say which models and how many series were not compared."""
+    dropped = [str(model) for model in whole if model not in errors]
+    found = [f"{name} is left out of the tests: no series has an error of every model with it." for name in dropped]
+    missing, fewest = len(errors) - len(complete(errors)), errors.notna().sum().idxmin()
+    if missing:
+        why = f"not every model has an error there ({fewest} the fewest)"
+        found.append(f"{missing} of {len(errors)} series are left out: {why}.")
+    return found
+
+
+def _labelled(table: pd.DataFrame, *, data: str, horizon: int) -> pd.DataFrame:
+    return table.assign(data=data, horizon=horizon)[[*TASK, *table.columns]]
+
+
+def _together(words: list[tuple[str, int, list[str]]]) -> list[str]:
+    """Join the sentences, each led by its data set and horizon where there are several."""
+    if len(words) == 1:
+        [(_, _, said)] = words
+        return said
+    horizons = {data: {horizon for name, horizon, _ in words if name == data} for data, _, _ in words}
+    return [
+        f"{data}{f', horizon {horizon}' if len(horizons[data]) > 1 else ''}: {sentence}"
+        for data, horizon, said in words
+        for sentence in said
+    ]
