@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from forecast.calibrated import Calibrated, load
     from forecast.comparison.compare import compare
+    from forecast.data.catalogue import DataSet, load_data
     from forecast.data.codes import make_codes
     from forecast.data.columns import Columns
     from forecast.data.generator import make_sales
@@ -27,6 +28,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Calibrated",
     "Columns",
+    "DataSet",
     "Ensemble",
     "Forecaster",
     "Panel",
@@ -36,6 +38,7 @@ __all__ = [
     "compare",
     "diagnose",
     "load",
+    "load_data",
     "make_codes",
     "make_sales",
     "permutation_importance",
@@ -44,6 +47,7 @@ __all__ = [
 _HOMES = {
     "Calibrated": "forecast.calibrated",
     "Columns": "forecast.data.columns",
+    "DataSet": "forecast.data.catalogue",
     "Ensemble": "forecast.ensemble",
     "Forecaster": "forecast.forecaster",
     "Panel": "forecast.data.panel",
@@ -53,6 +57,7 @@ _HOMES = {
     "compare": "forecast.comparison.compare",
     "diagnose": "forecast.diagnosis.diagnosis",
     "load": "forecast.calibrated",
+    "load_data": "forecast.data.catalogue",
     "make_codes": "forecast.data.codes",
     "make_sales": "forecast.data.generator",
     "permutation_importance": "forecast.evaluation.importance",

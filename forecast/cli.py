@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn
 
 from forecast.errors import ConfigError, ForecastError, unknown_name
+from forecast.search_path import flags_first
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -31,12 +32,14 @@ forecast trains recurrent neural networks on tables of time series, beside simpl
   forecast diagnose run=FOLDER                            how far back a saved network learns and looks
   forecast export   run=FOLDER format=onnx                a graph that runs without this package
   forecast train|backtest resume=FOLDER                   go on with a run that was interrupted
+  forecast data list|show|fetch                           data sets by name: data=NAME in every job
 
   forecast JOB --help      groups, names and settings of a job
   forecast JOB --cfg job   the settings as they are, without running
   --debug                  after JOB: errors with their stack trace
 """
 JOBS = ("train", "predict", "backtest", "compare", "diagnose", "export")
+DATA = "data"  # a job without settings, and so without Hydra
 PICKLED = "--experimental-rerun"  # of Hydra, which takes any beginning of it
 RESUMED = ("train", "backtest")  # jobs that go on where they were interrupted
 TABLES = (*RESUMED, "compare")  # jobs that take a data set
@@ -50,8 +53,10 @@ def main() -> None:
         print(USAGE)
         return
     job, *rest = words
+    if job == DATA:
+        return _data(rest)
     if job not in JOBS:
-        _stop(unknown_name("job", job, JOBS))
+        _stop(unknown_name("job", job, (*JOBS, DATA)))
     pickled = next((word for word in rest if len(word) > 2 and PICKLED.startswith(word.partition("=")[0])), None)
     if pickled is not None:
         _stop(f"{pickled} would open a pickle, which may run any code. To go on with a run: resume=FOLDER.")
@@ -61,7 +66,7 @@ def main() -> None:
         words = _resumed(job, words, debug=debug)
     if job in TABLES:
         words = _completed(words)
-    sys.argv = [sys.argv[0], *words]
+    sys.argv = [sys.argv[0], *flags_first(words)]
     _run(job, debug=debug)
 
 
@@ -69,6 +74,21 @@ def _leave_ascii() -> None:
     """Begin anew in UTF-8 mode where the locale knows no letters but a to z: files and columns may have others."""
     if sys.getfilesystemencoding() == "ascii" and sys.argv[1:]:
         os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
+
+
+def _data(words: list[str]) -> None:
+    """List, show or fetch data sets."""
+    from forecast.jobs.data import data
+
+    debug = "--debug" in words
+    try:
+        data([word for word in words if word != "--debug"])
+    except (ForecastError, OSError) as error:
+        if debug:
+            raise
+        _stop(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def _completed(words: list[str]) -> list[str]:

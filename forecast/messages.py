@@ -11,10 +11,11 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import OverrideParseException
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from forecast.config import TARGET, conf_folder, names
+from forecast.config import TARGET, conf_folder
 from forecast.errors import ForecastError, unknown_name
 from forecast.files import write_error
 from forecast.run_folder import is_claimed
+from forecast.search_path import files, own_folders
 
 QUOTING = (
     """A value with = , : brackets or letters beyond a to z is quoted twice: 'NAME="VALUE"', """
@@ -53,12 +54,12 @@ def _of_name(job: str, text: str) -> str | None:
     """Return the message for a name that there is none of."""
     choice = re.search(r"Could not (?:find|load) '(\w+)/([^']*)'", text)
     if choice:
-        return unknown_name(choice[1], choice[2], names(choice[1]))
+        return unknown_name(choice[1], choice[2], _names(choice[1]))
     key = re.search(r"Could not override '([^']*)'|Key '([^']*)' (?:is )?not in", text)
     if key:
         name, (every, choices) = key[1] or key[2], _settings(job)
         group = name.partition(".")[0]
-        if group in choices and "." in name and choices[group] in names(group):
+        if group in choices and "." in name and choices[group] in _names(group):
             every = [other for other in every if other.startswith(f"{group}.")]
             if not every:
                 told = f"{group}={choices[group]} has no settings, got {name!r}."
@@ -90,11 +91,18 @@ def _settings(job: str) -> tuple[list[str], dict[str, str]]:
 
 def _is_choice(word: str) -> bool:
     group, _, name = word.partition("=")
-    return name in names(group)
+    return name in _names(group)
+
+
+def _names(group: str) -> list[str]:
+    """Return the names that a group offers, in folders of the user's own too."""
+    return sorted(files(group, [conf_folder(), *own_folders(sys.argv)]))
 
 
 def _composed(job: str, words: list[str]) -> DictConfig:
     GlobalHydra.instance().clear()
+    own = ",".join(f"file://{folder.resolve()}" for folder in own_folders(sys.argv) if folder.is_dir())
+    words = [*words, f"hydra.searchpath=[{own}]"] if own else words
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):
         return compose(job, words, return_hydra_config=True)
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from forecast.config import is_placement
 from forecast.errors import ArtifactError, ConfigError
+from forecast.search_path import without_folders
 
 ANEW = ("progress=", "training.on_divergence=")  # words that may be given anew: they move no weight that is kept
 NAME = re.compile(r"\w[\w-]*")  # of a file of a group: no path
@@ -32,12 +33,13 @@ def resumed(job: str, words: list[str]) -> list[str]:
     named = [word.removeprefix("resume=") for word in words if word.startswith("resume=")]
     if not named:
         return words
-    anew = [word for word in words if word.startswith(ANEW)]
-    other = [word for word in words if not word.startswith(("resume=", *ANEW))]
+    folders, rest = without_folders(words)
+    anew = [*folders, *(word for word in rest if word.startswith(ANEW))]
+    other = [word for word in rest if not word.startswith(("resume=", *ANEW))]
     if other:
         raise ConfigError(
             f"resume=FOLDER goes on with the settings of that run; {other[0]!r} cannot be added. Leave it "
-            "out (progress= and training.on_divergence= may be given), or train anew without resume=."
+            "out (progress=, training.on_divergence= and --config-dir may be given), or train anew without resume=."
         )
     folder = Path(named[-1])
     _refuse_links(folder)
@@ -136,8 +138,10 @@ def _is_own(word: str, job: str) -> bool:
 
 
 def _is_harmless(key: str, value: Any) -> bool:
-    """Return whether a word leaves to loggers where they write, and to the trainer all but where it computes."""
+    """Return whether a word leaves alone where loggers write, what is fetched, and how it is trained."""
     group, _, inner = key.partition(".")
+    if group == "data":
+        return inner.partition(".")[0] != "public" and not (isinstance(value, dict) and "public" in _keys(value))
     if group == "logger":
         return not inner and not isinstance(value, dict)
     if group == "accelerator" and inner:

@@ -16,6 +16,7 @@ from forecast.training.settings import Training
 
 # What a table means stands beside its path; the roles of its columns are a group of their own.
 MEANING = ("joint", "calendar", "holidays", "minimum", "unit")
+SOURCES = ("path", "ships", "made", "made_codes", "public")  # where the table of a data set may come from
 # Hydra sets one role after another, which a frozen record does not allow: the same fields, not frozen.
 _TYPES = {**get_type_hints(Columns), "target": Any}  # one name or a list
 _ROLES = [role for role in fields(Columns) if role.name not in MEANING]
@@ -51,13 +52,40 @@ class Csv:
 
 
 @dataclass
+class Remote:
+    """A file that can be fetched: its address, its length in bytes, and the sha256 that it has to have."""
+
+    address: str = MISSING
+    bytes: int = MISSING
+    sha256: str = MISSING
+
+
+@dataclass
+class Public:
+    """A table that is fetched once: ``table`` names its Parquet file, ``parser`` who makes it of ``files``, by name."""
+
+    table: str = MISSING
+    parser: str = MISSING
+    files: dict[str, Remote] = field(default_factory=dict)
+
+
+@dataclass
+class Size:
+    """Series of a data set, and the rows of all of them."""
+
+    series: int = MISSING
+    rows: int = MISSING
+
+
+@dataclass
 class Data:
     """A table and what is known about it.
 
-    ``path`` is the user's own file, ``ships`` a file of the folder data/, ``made`` the generator of sales and
-    ``made_codes`` that of status codes: the first given counts. ``mase_season`` is the period of MASE's scale where it
-    is not that of the models. ``joint`` to ``unit`` are those of `Columns`; ``minimum`` and ``unit`` may also map
-    columns to theirs.
+    ``path`` is the user's own file, ``ships`` a file of the folder data/, ``made`` the generator of sales,
+    ``made_codes`` that of status codes and ``public`` a table to fetch: the first given counts. ``mase_season`` is the
+    period of MASE's scale where it is not that of the models; ``split`` says how held-back windows are laid where a job
+    does not, and ``protocol`` by which rules a benchmark scores it. ``joint`` to ``unit`` are those of `Columns`;
+    ``minimum`` and ``unit`` may also map columns to theirs. ``about`` to ``horizons`` are told to people.
     """
 
     name: str = "table"
@@ -66,16 +94,24 @@ class Data:
     ships: str | None = None
     made: Made | None = None
     made_codes: MadeCodes | None = None
+    public: Public | None = None
     columns: Any = field(default_factory=Roles)
     freq: str | None = None
     seasonality: int | None = None
     mase_season: int | None = None
     horizon: int | None = None
+    split: str | None = None
+    protocol: str | None = None
     joint: bool = True
     calendar: Any = "auto"
     holidays: str | None = None
     minimum: Any = None
     unit: Any = ""
+    about: str = ""
+    licence: str = ""
+    citation: str = ""
+    size: Size | None = None
+    horizons: list[int] = field(default_factory=list)
 
 
 @dataclass
@@ -178,16 +214,8 @@ class BacktestJob(Learning):
 
 
 @dataclass
-class GivenTable:
-    """A table whose columns are those of the training, and how it is written."""
-
-    path: str | None = None
-    csv: Csv = field(default_factory=Csv)
-
-
-@dataclass
-class NewData(GivenTable):
-    """The table to forecast from.
+class NewData(Data):
+    """The table to forecast from, whose columns are those of the training.
 
     ``future`` is a table of known covariates, or one for each scenario by its name, written as it is.
     """
@@ -211,7 +239,7 @@ class DiagnoseJob:
     """Settings of ``forecast diagnose``. ``member`` is the number of a network in an ensemble."""
 
     run: str = MISSING
-    data: GivenTable = field(default_factory=GivenTable)
+    data: Data = field(default_factory=Data)
     contexts: list[int] = field(default_factory=lambda: [24, 96, 384])
     member: int = 0
 

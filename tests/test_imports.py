@@ -41,7 +41,7 @@ FLOORS = (
     ("forecast.data",),
     ("forecast.schema",),
     ("forecast.parameters", "forecast.comparison.settings"),
-    ("forecast.config", "forecast.folders", "forecast.run_folder"),
+    ("forecast.config", "forecast.folders", "forecast.run_folder", "forecast.search_path"),
     ("forecast.documents",),
     (
         "forecast.batch",

@@ -39,6 +39,7 @@ def backtest(config: DictConfig) -> None:
 
 def _backtest(settings: dict[str, Any], folder: Path) -> None:
     began, console, plan = time.monotonic(), new_console(), settings["backtest"]
+    plan["split"] = plan["split"] or settings["data"]["split"]
     learner = new_learner(settings)
     check_baselines(plan["baselines"], name=learner.name)
     check_count("paths", settings["paths"], least=0)

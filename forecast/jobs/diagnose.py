@@ -10,13 +10,13 @@ from omegaconf import DictConfig
 
 from forecast.data.laying import laid
 from forecast.data.panel import Panel
-from forecast.data.sources import read_table
+from forecast.data.tables import names_a_table
 from forecast.errors import ConfigError
 from forecast.files import write_whole
 from forecast.jobs.console import new_console, print_files, print_table, shown_path, tell
 from forecast.jobs.learner import bare, members_of
 from forecast.jobs.record import CAPTIONS, draw, logged
-from forecast.jobs.settings import plain
+from forecast.jobs.settings import given_table, plain, refuse_roles
 from forecast.jobs.trained_on import history_of, table_of
 from forecast.jobs.warm_start import load_run, run_of
 from forecast.run_folder import output_folder
@@ -36,6 +36,7 @@ def diagnose(config: DictConfig) -> None:
 
 
 def _diagnose(settings: dict[str, Any], folder: Path) -> None:
+    refuse_roles()
     console, run = new_console(), run_of(settings["run"])
     forecaster, member = _network(settings)
     panel = _panel(settings["data"], run, forecaster.panel_)
@@ -79,11 +80,9 @@ def _network(settings: dict[str, Any]) -> tuple[Forecaster, str | None]:
 
 def _panel(data: dict[str, Any], run: Path, trained: Panel) -> Panel:
     """Return the series given, or those of the run."""
-    if data["path"] is None:
+    if not names_a_table(data):
         return table_of(run, trained)
-    columns = trained.columns
-    table = read_table(data["path"], ids=None if columns.wide else columns.id, **data["csv"])
-    return laid(table, columns, freq=trained.freq.name)
+    return laid(given_table(data, trained.columns), trained.columns, freq=trained.freq.name)
 
 
 def _draw(folder: Path, found: Diagnosis) -> None:

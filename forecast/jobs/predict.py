@@ -12,12 +12,13 @@ from forecast.data.columns import Columns
 from forecast.data.laying import laid
 from forecast.data.panel import Panel
 from forecast.data.sources import read_table
+from forecast.data.tables import names_a_table
 from forecast.errors import ConfigError, check_count
 from forecast.frames import SCENARIO
 from forecast.jobs.console import new_console, print_files, print_forecast, tell
 from forecast.jobs.learner import told_event
 from forecast.jobs.record import draw_forecast, logged, write_forecast
-from forecast.jobs.settings import plain
+from forecast.jobs.settings import given_table, plain, refuse_roles
 from forecast.jobs.warm_start import load_run
 from forecast.run_folder import output_folder
 
@@ -30,15 +31,17 @@ def predict(config: DictConfig) -> None:
 
 
 def _predict(settings: dict[str, Any], folder: Path) -> None:
+    refuse_roles()
     data = settings["data"]
-    if data["path"] is None and data["future"] is not None:
+    is_newer = names_a_table(data)
+    if not is_newer and data["future"] is not None:
         raise ConfigError("data.future needs the history that it follows. Add data.path=FILE.")
     check_count("paths", settings["paths"], least=0)
     predictor = load_run(settings["run"], accelerator=settings["accelerator"])
     panel, future = predictor.panel_, None
     columns = panel.columns
-    if data["path"] is not None:
-        table, future = _read(data["path"], data, columns), _futures(data, columns)
+    if is_newer:
+        table, future = given_table(data, columns), _futures(data, columns)
         lay = laid if future is None else Panel.from_frame  # with a future the table is laid and told of once more
         panel = lay(table, columns, freq=predictor.freq_)
     given = panel if future is None else table

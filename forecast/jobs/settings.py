@@ -1,4 +1,4 @@
-"""What settings mean: the folder, the columns, the table and its panel, and what learns from it."""
+"""What settings mean: the folder, the table and what is known of it, and the logger."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import pandas as pd
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from forecast.config import build, shipped_folder
-from forecast.data.codes import make_codes
+from forecast.config import build
 from forecast.data.columns import Columns
-from forecast.data.generator import make_sales
 from forecast.data.sources import read_table
-from forecast.errors import ConfigError, unknown_name
-from forecast.schema import MEANING
+from forecast.data.tables import columns_of as columns_of
+from forecast.data.tables import load_table as load_table
+from forecast.errors import ConfigError
+from forecast.schema import SOURCES
 
-BY_COLUMN = ("minimum", "unit")  # may be one for all targets, a list, or by the name of a column
+READ = (*SOURCES, "csv", "future")  # settings of a table that is read by the columns of a training
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
@@ -32,38 +32,25 @@ def chosen(group: str) -> str:
     return str(HydraConfig.get().runtime.choices[group])
 
 
-def columns_of(data: dict[str, Any]) -> Columns:
-    """Return the roles of a data set's columns and what else is known of its values."""
-    targets = data["columns"]["target"]
-    targets = [targets] if isinstance(targets, str) else targets
-    about = {name: data[name] for name in MEANING}
-    for name in BY_COLUMN:
-        if isinstance(about[name], dict):  # of any column, whichever of them are forecast
-            about[name] = {target: value for target, value in about[name].items() if target in targets}
-    return Columns(**data["columns"], **about)
+def refuse_roles() -> None:
+    """Refuse words on the columns of a table that is read by those of a training.
+
+    Raises
+    ------
+    ConfigError
+        Names the setting.
+    """
+    for word in HydraConfig.get().overrides.task:
+        group, _, name = word.lstrip("+~").partition("=")[0].partition(".")
+        if group == "data" and name and name.partition(".")[0] not in READ:
+            raise ConfigError(f"data.{name} is that of the training, and cannot be set here. Leave it out.")
 
 
-def load_table(data: dict[str, Any]) -> pd.DataFrame:
-    """Return the table of a data set: the user's file, a file that ships, or a made panel."""
-    table = _table(data)
-    for name in BY_COLUMN:
-        if isinstance(data[name], dict) and not data["columns"]["wide"]:
-            strangers = [column for column in data[name] if column not in table]
-            if strangers:
-                raise ConfigError(f"data.{name}: {unknown_name('column', strangers[0], map(str, table))}")
-    return table
-
-
-def _table(data: dict[str, Any]) -> pd.DataFrame:
-    if data["path"] is not None:
-        return read_table(data["path"], ids=None if data["columns"]["wide"] else data["columns"]["id"], **data["csv"])
-    if data["ships"] is not None:
-        return read_table(shipped_folder() / data["ships"])
-    if data["made"] is not None:
-        return make_sales(**data["made"])
-    if data["made_codes"] is not None:
-        return make_codes(**data["made_codes"])
-    raise ConfigError("no data: give data.path=FILE, or data=NAME (forecast train --help lists the names).")
+def given_table(data: dict[str, Any], columns: Columns) -> pd.DataFrame:
+    """Return the table of a data set for a model that was trained with these columns."""
+    if data["path"] is None:
+        return load_table(data)
+    return read_table(data["path"], ids=None if columns.wide else columns.id, **data["csv"])
 
 
 def logger_of(settings: dict[str, Any], folder: Path) -> Any:

@@ -68,7 +68,7 @@ def _train(settings: dict[str, Any], folder: Path) -> None:
     Shuffling(**settings["importance"]).check()
     panel = laid(load_table(settings["data"]), learner.columns, freq=learner.freq)
     refuse_short(panel, horizon=learner.horizon, context_length=settings["context_length"])
-    ends = _test_ends(panel, learner.horizon, test) if test["windows"] else None
+    ends = _test_ends(panel, learner.horizon, test, split=settings["data"]["split"]) if test["windows"] else None
     learner = learner.settled(panel if ends is None else panel.until(ends[0]))
     logger = logger_of(settings["logger"], folder)
     tell(console, about(panel, title=settings["data"]["name"], what=learner.about, horizon=learner.horizon))
@@ -150,10 +150,10 @@ def _scored(
     )  # fmt: skip
 
 
-def _test_ends(panel: Panel, horizon: int, test: dict[str, Any]) -> np.ndarray:
+def _test_ends(panel: Panel, horizon: int, test: dict[str, Any], *, split: Any) -> np.ndarray:
     if test["windows"] < 0:
         raise ConfigError(f"test.windows is 0 or more, got {test['windows']}.")
-    split: Any = test["split"] or usual_split(panel)
+    split = test["split"] or split or usual_split(panel)
     ends = split_ends(panel, horizon=horizon, windows=test["windows"], split=split)
     if (ends[0] <= horizon).all():
         raise DataError(

@@ -42,7 +42,7 @@ def table_of(run: Path, trained: Panel) -> Panel:
     """
     try:
         card = read_json(run / CARD)
-        panel = laid(load_table(_data_of(card, run)), trained.columns, freq=trained.freq.name)
+        panel = laid(load_table(_data_of(card, run), fetch=False), trained.columns, freq=trained.freq.name)
     except (ForecastError, OSError) as error:
         raise ConfigError(
             f"the table that the run in '{run}' was trained on cannot be read ({error}). Add data.path=FILE, with the "
