@@ -23,20 +23,21 @@ forecast trains recurrent neural networks on tables of time series, beside simpl
   forecast train -m model=rnn,gru,lstm horizon=7,14       one run for each combination
   forecast backtest data=weather horizon=14 backtest.folds=8
                                                           score at many origins; saves no model
+  forecast tune     data=sales model=gru budget=20min     search for settings; best beside defaults and simple methods
   forecast predict  run=FOLDER data.path=newer.csv        forecast with a saved run
   forecast predict  run=FOLDER data.path=newer.csv 'data.future={dear: a.csv, cheap: b.csv}'
                                                           one forecast for each scenario
   forecast diagnose run=FOLDER                            how far back a saved network learns and looks
   forecast export   run=FOLDER format=onnx                a graph that runs without this package
-  forecast train|backtest resume=FOLDER                   go on with a run that was interrupted
+  forecast train|backtest|tune resume=FOLDER              go on with a run that was interrupted
 
   forecast JOB --help      groups, names and settings of a job
   forecast JOB --cfg job   the settings as they are, without running
   --debug                  after JOB: errors with their stack trace
 """
-JOBS = ("train", "predict", "backtest", "diagnose", "export")
+JOBS = ("train", "predict", "backtest", "diagnose", "export", "tune")
 PICKLED = "--experimental-rerun"  # of Hydra, which takes any beginning of it
-RESUMED = ("train", "backtest")  # jobs that go on where they were interrupted
+RESUMED = ("train", "backtest", "tune")  # jobs that go on where they were interrupted
 
 
 def main() -> None:
@@ -55,7 +56,7 @@ def main() -> None:
     debug = "--debug" in rest
     words = [word for word in rest if word != "--debug"]
     if job in RESUMED:
-        words = _completed(_resumed(job, words, debug=debug))
+        words = _replacing(_completed(_resumed(job, words, debug=debug)))
     sys.argv = [sys.argv[0], *words]
     _run(job, debug=debug)
 
@@ -72,6 +73,16 @@ def _completed(words: list[str]) -> list[str]:
     if path is None or any(re.match(r"\+*data=", word) for word in words):
         return words
     return [*words[:path], "data=table", *words[path:]]  # beside it: overrides must not be parted by a flag
+
+
+def _replacing(words: list[str]) -> list[str]:
+    """Let a list or a range given for a setting of the space take the place of what the space has, of either kind."""
+    given = [re.fullmatch(r"(space\.[\w.]+)=([\[{].*)", word, re.DOTALL) for word in words]
+    return [
+        part
+        for word, one in zip(words, given, strict=True)
+        for part in ([word] if one is None else [f"~{one[1]}", f"+{one[1]}={one[2]}"])
+    ]
 
 
 def _resumed(job: str, words: list[str], *, debug: bool) -> list[str]:

@@ -51,7 +51,7 @@ def _of_name(job: str, text: str) -> str | None:
     choice = re.search(r"Could not (?:find|load) '(\w+)/([^']*)'", text)
     if choice:
         return unknown_name(choice[1], choice[2], names(choice[1]))
-    key = re.search(r"Could not override '([^']*)'|Key '([^']*)' (?:is )?not in", text)
+    key = re.search(r"Could not (?:override|delete from config\.) '([^']*)'|Key '([^']*)' (?:is )?not in", text)
     if key:
         name, (every, choices) = key[1] or key[2], _settings(job)
         group = name.partition(".")[0]

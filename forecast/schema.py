@@ -177,6 +177,24 @@ class BacktestJob(Learning):
 
 
 @dataclass
+class TuneJob(Learning):
+    """Settings of ``forecast tune``.
+
+    ``space`` holds settings and the values that they may take, null for one that is not searched. They are judged by
+    ``metric`` on ``validation`` windows at the end of the training span. The search ends after ``trials`` or when the
+    ``budget`` is spent, whichever is first; ``prune`` gives trials up on their way.
+    """
+
+    space: Any = field(default_factory=dict)
+    trials: int | None = None
+    budget: str | None = None
+    metric: str | None = None
+    validation: int = 3
+    prune: bool = True
+    test: Test = field(default_factory=Test)
+
+
+@dataclass
 class GivenTable:
     """A table whose columns are those of the training, and how it is written."""
 
@@ -231,6 +249,7 @@ JOBS = {
     "backtest": BacktestJob,
     "diagnose": DiagnoseJob,
     "export": ExportJob,
+    "tune": TuneJob,
 }
 
 

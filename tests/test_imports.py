@@ -19,6 +19,7 @@ FLOORS = (
     ("forecast.sweeps", "forecast.resume", "forecast.messages"),
     ("forecast.jobs",),
     ("forecast.report",),
+    ("forecast.tuning",),
     ("forecast.evaluation", "forecast.diagnosis", "forecast.export"),
     ("forecast.calibrated",),
     ("forecast.ensemble",),

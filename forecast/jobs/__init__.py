@@ -11,6 +11,7 @@ from forecast.jobs.diagnose import diagnose
 from forecast.jobs.export import export
 from forecast.jobs.predict import predict
 from forecast.jobs.train import train
+from forecast.jobs.tune import tune
 
 JOBS: dict[str, Callable[[DictConfig], None]] = {
     "train": train,
@@ -18,4 +19,5 @@ JOBS: dict[str, Callable[[DictConfig], None]] = {
     "backtest": backtest,
     "diagnose": diagnose,
     "export": export,
+    "tune": tune,
 }
