@@ -131,7 +131,7 @@ def _run(job: str, *, debug: bool) -> None:
 
 def _task(job: str, *, debug: bool) -> Callable[[DictConfig], None]:
     """Return what Hydra runs, once or for each run of a sweep."""
-    words = sys.argv[1:]
+    program, *words = sys.argv
 
     def task(config: DictConfig) -> None:
         from forecast import jobs  # torch, pandas and the rest load only once the settings are right
@@ -139,7 +139,7 @@ def _task(job: str, *, debug: bool) -> Callable[[DictConfig], None]:
         from forecast.run_folder import claim, is_claimed, output_folder, release, remove_leftovers
         from forecast.sweeps import FAILED, forget_failure, is_sweep, note_failure
 
-        sys.argv = [sys.argv[0], job, *words]  # Lightning starts the processes of further devices with these
+        sys.argv = [program, job, *words]  # Lightning starts the processes of further devices with these
         try:
             claim(output_folder())
             forget_failure()

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, fields, make_dataclass
 from typing import Any, get_type_hints
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING, OmegaConf
+from omegaconf import MISSING
 
 from forecast.data.columns import Columns
 from forecast.evaluation.shuffling import Shuffling
-from forecast.run_folder import unused
+from forecast.run_folder import name_folders
 from forecast.training.settings import Training
 
 # What a table means stands beside its path; the roles of its columns are a group of their own.
@@ -258,4 +258,4 @@ def register() -> None:
     store = ConfigStore.instance()
     for name, job in JOBS.items():
         store.store(name=f"{name}_types", node=job)
-    OmegaConf.register_new_resolver("unused", unused, use_cache=True, replace=True)
+    name_folders()

@@ -34,7 +34,7 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> dict:
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("trian", "there is no job 'trian'. Choose one of: train, backtest, diagnose, export, predict."),
+        ("trian", "there is no job 'trian'. Choose one of: train, backtest, diagnose, export, predict, tune."),
         ("train model=gruu", "there is no model 'gruu'. Choose one of: gru, bigru, "),
         ("train data=stcks", "there is no data 'stcks'. Choose one of: stocks, "),
         ("train data=[sales,stcks]", "there is no data 'stcks'. Choose one of: stocks, "),

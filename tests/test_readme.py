@@ -25,7 +25,10 @@ PAGES = {
         "README.md",
         *(
             f"docs/{page}.md"
-            for page in ("guide", "networks", "intervals", "understanding", "diagnose", "gallery", "serving")
+            for page in (
+                *("guide", "networks", "intervals", "understanding", "diagnose", "gallery", "serving"),
+                *("tuning", "sweeps"),
+            )
         ),
     )
 }
@@ -39,7 +42,7 @@ COMMANDS = [
     line.strip()
     for page in PAGES.values()
     for line in page.splitlines()
-    if re.match(r"( {4}|\$ |)forecast (train|predict|backtest|diagnose|export) ", line)
+    if re.match(r"( {4}|\$ |)forecast (train|predict|backtest|diagnose|export|tune) ", line)
 ]
 
 pytestmark = pytest.mark.skipif(not README, reason="there is no README beside the package")

@@ -1,4 +1,4 @@
-"""Tuning: settings are judged on windows before the test, never on it; what is found trains elsewhere to the same score."""
+"""Tuning: settings are judged on windows before the test, never on it; what is found trains to the same score."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from forecast.tuning.changes import changed, default, fitting
 from forecast.tuning.objective import Objective
 from forecast.tuning.space import Choice, Range, read_space, space_of, without
 
-SPACE: dict[str, Any] = {
-    "training": {"learning_rate": {"low": 0.001, "high": 0.1, "log": True}},
-    "scaling": ["last", "none"],
-}
+RATES = {"low": 0.001, "high": 0.1, "log": True}
+SPACE: dict[str, Any] = {"training": {"learning_rate": RATES}, "scaling": ["last", "none"]}
+MODELS = [pytest.param(name, marks=() if name == "gru" else pytest.mark.slow) for name in networks()]
 WORDS = (
     "tune", "data.path=my.csv", "horizon=4", "accelerator=cpu", "training.steps=3", "model.hidden_size=4", "trials=3",
-    "test.baselines=[naive,seasonal_naive]", "~space.model", "space.context_length=[8,12]", "test.windows=2", "validation=2",
+    "test.baselines=[naive,seasonal_naive]", "~space.model", "space.context_length=[8,12]", "test.windows=2",
+    "validation=2",
 )  # fmt: skip
 
 
@@ -48,7 +48,7 @@ def small(**training: Any) -> Forecaster:
     return Forecaster(model, horizon=4, context_length=8, training=given, accelerator="cpu", progress=False)
 
 
-@pytest.mark.parametrize("model", networks())
+@pytest.mark.parametrize("model", MODELS)
 def test_every_value_that_a_model_is_searched_over_is_one_that_it_takes(model: str) -> None:
     panel = small().as_panel(made_frame(series=1, rows=60), freq=None)
     forecaster = Forecaster(model, horizon=4, accelerator="cpu")
@@ -61,7 +61,7 @@ def test_every_value_that_a_model_is_searched_over_is_one_that_it_takes(model: s
         assert domain.drawn(default(forecaster, key, panel)) is not None, f"the default of {key} is not searched"
 
 
-@pytest.mark.parametrize("model", networks())
+@pytest.mark.parametrize("model", MODELS)
 def test_the_command_line_searches_what_python_does(model: str) -> None:
     register()
     GlobalHydra.instance().clear()
@@ -89,6 +89,7 @@ def test_the_best_settings_give_the_lowest_error_again() -> None:
     assert found.best == {"training.learning_rate": row["training.learning_rate"], "scaling": row["scaling"]}
 
 
+@pytest.mark.slow
 def test_a_search_that_goes_on_from_its_file_ends_like_one_in_a_single_go(monkeypatch: pytest.MonkeyPatch) -> None:
     frame = made_frame()
     whole = tune(small(), frame, space=SPACE, trials=5, validation=1)
@@ -130,9 +131,10 @@ def test_a_trial_that_fails_is_told_and_the_search_goes_on(monkeypatch: pytest.M
     assert trials["reason"].iloc[1] == "TrainingError: the loss is not finite" and np.isnan(trials["error"].iloc[1])
 
 
+@pytest.mark.slow
 def test_trials_that_lag_behind_are_given_up_on_their_way() -> None:
     space = {"training": {"learning_rate": [0.01, 1e-9, 2e-9, 3e-9]}}
-    trials = tune(small(steps=8), made_frame(), space=space, trials=14, validation=1).trials
+    trials = tune(small(steps=8), made_frame(), space=space, trials=10, validation=1).trials
     given_up = trials[trials["state"] == "pruned"]
     assert len(given_up) and (given_up["training.learning_rate"] < 0.01).all()
 
@@ -204,9 +206,9 @@ def test_a_change_reaches_its_setting_and_leaves_the_forecaster_alone() -> None:
         "context_length": 5,
     }
     after = changed(before, values)
-    assert (after.model["hidden_size"], after.training.optimizer["weight_decay"]) == (6, 0.1)  # type: ignore[index, union-attr]
-    assert (after.training.steps, after.scaling, after.context_length) == (9, "log", 5)  # type: ignore[union-attr]
-    assert (before.model["hidden_size"], before.training.steps, before.scaling) == (4, 4, None)  # type: ignore[index, union-attr]
+    assert (after.model["hidden_size"], after.training.optimizer["weight_decay"]) == (6, 0.1)
+    assert (after.training.steps, after.scaling, after.context_length) == (9, "log", 5)
+    assert (before.model["hidden_size"], before.training.steps, before.scaling) == (4, 4, None)
 
 
 def test_without_optuna_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,6 +245,7 @@ def test_the_test_windows_change_nothing_in_the_search() -> None:
     assert scores[1] > 1000 * scores[0]
 
 
+@pytest.mark.slow
 def test_a_finished_search_goes_on_for_more_trials() -> None:
     assert forecast(*WORDS, "hydra.run.dir=run") == 0
     first = pd.read_csv("run/trials.csv")
