@@ -13,8 +13,13 @@ from typing import Any
 from forecast.config import is_placement
 from forecast.errors import ArtifactError, ConfigError
 
-ANEW = ("progress=", "training.on_divergence=")  # words that may be given anew: they move no weight that is kept
-MORE = {"tune": ("progress=", "trials=", "budget=")}  # of a search: it may go on for longer
+FOLDER = "--config-dir="  # of experiments of one's own, which a run does not keep
+ANEW = (
+    "progress=",
+    "training.on_divergence=",
+    FOLDER,
+)  # words that may be given anew: they move no weight that is kept
+MORE = {"tune": ("progress=", "trials=", "budget=", FOLDER)}  # of a search: it may go on for longer
 NAME = re.compile(r"\w[\w-]*")  # of a file of a group: no path
 CLASS = re.compile(r"(?<!\w)_target_(?!\w)")  # in a key
 RESOLVER = re.compile(r"\$\{.*:", re.DOTALL)  # ${oc.env:HOME}, not ${horizon}
@@ -54,7 +59,9 @@ def resumed(job: str, words: list[str]) -> list[str]:
     wrote = _wrote(read_yaml(by), folder)
     if wrote != job:
         raise ConfigError(f"forecast {wrote} wrote '{folder}', not {job}. Write: forecast {wrote} resume={folder}")
-    return [*_vetted(read_yaml(kept), job, folder), *anew, f"hydra.run.dir={_quoted(str(folder.resolve()))}"]
+    flags = [word for word in anew if word.startswith("-")]  # before all: overrides must not be parted by a flag
+    own = [*_vetted(read_yaml(kept), job, folder), *(word for word in anew if word not in flags)]
+    return [*flags, *own, f"hydra.run.dir={_quoted(str(folder.resolve()))}"]
 
 
 def _quoted(text: str) -> str:

@@ -18,7 +18,7 @@ from omegaconf import OmegaConf
 
 from forecast import Forecaster, Training, backtest, tune
 from forecast.config import conf_folder, networks
-from forecast.errors import ConfigError, TrainingError
+from forecast.errors import ArtifactError, ConfigError, TrainingError
 from forecast.schema import register
 from forecast.tuning.budget import seconds_of
 from forecast.tuning.changes import changed, default, fitting
@@ -131,6 +131,12 @@ def test_a_trial_that_fails_is_told_and_the_search_goes_on(monkeypatch: pytest.M
     assert trials["reason"].iloc[1] == "TrainingError: the loss is not finite" and np.isnan(trials["error"].iloc[1])
 
 
+def test_a_file_that_is_no_study_is_named() -> None:
+    Path("study.sqlite").write_text("no study, and long enough to be taken for one " * 99, encoding="utf-8")
+    with pytest.raises(ArtifactError, match=r"'study.sqlite' cannot be used as a study \(.*not a database"):
+        tune(small(), made_frame(), space=SPACE, trials=1, validation=1, storage="study.sqlite")
+
+
 @pytest.mark.slow
 def test_trials_that_lag_behind_are_given_up_on_their_way() -> None:
     space = {"training": {"learning_rate": [0.01, 1e-9, 2e-9, 3e-9]}}
@@ -229,6 +235,8 @@ def test_what_is_found_trains_to_the_same_score(capsys: pytest.CaptureFixture[st
     }
     assert forecast(*command.split(), "accelerator=cpu", "progress=false", "final=false", "hydra.run.dir=trained") == 0
     pd.testing.assert_frame_equal(pd.read_csv("trained/metrics.csv").set_index("model"), tuned)
+    where = next(word for word in command.split() if word.startswith("--config-dir="))
+    assert forecast("train", "resume=trained", where) == 0
     best = yaml.safe_load(Path("run/experiment/best.yaml").read_text(encoding="utf-8"))
     assert best["training"]["steps"] == 3 and {"override /model": "gru"} in best["defaults"]
 

@@ -20,7 +20,7 @@ from forecast.evaluation.plan import check_baselines
 from forecast.evaluation.tables import Backtest
 from forecast.evaluation.verdict import shown
 from forecast.files import write_whole
-from forecast.jobs.console import about, new_console, print_files, print_scores, shown_path, shown_progress, tell
+from forecast.jobs.console import about, new_console, print_files, print_scores, shown_progress, tell
 from forecast.jobs.experiment import write_experiment
 from forecast.jobs.learner import Learner, new_learner, told_event, words
 from forecast.jobs.record import STUDY, draw, draw_errors, draw_forecast, logged, write_card, write_report, write_scores
@@ -57,8 +57,7 @@ def _tune(settings: dict[str, Any], folder: Path) -> None:
     tuned = _searched(learner, known, settings, folder, console)
     command = _write(folder, settings, tuned, learner)
     if tuned.is_stopped:
-        tell(console, f"interrupted after {len(tuned.trials)} trials; the best so far: {command}")
-        tell(console, f"to go on: forecast tune resume={shown_path(folder)}")
+        tell(console, f"to train with the best settings so far: {command}")
         raise KeyboardInterrupt
     sentence = search_words(tuned)
     scored = None if ends is None else _scored(learner, tuned, panel, ends, settings, folder)

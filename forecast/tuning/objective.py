@@ -107,8 +107,8 @@ class Objective:
         from forecast.tuning.midway import Midway  # lightning takes seconds to import
 
         def look(percent: int) -> None:
-            if report is not None and not forecaster.draws:
-                report(percent, self._point_error(forecaster))
+            if report is not None and not forecaster.draws and np.isfinite(error := self._point_error(forecaster)):
+                report(percent, error)
 
         watched = [] if report is None or forecaster.event is not None else [Midway(look)]
         forecaster.fit(self.known, callbacks=watched)

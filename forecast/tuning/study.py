@@ -14,8 +14,9 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import URL
+from sqlalchemy.exc import SQLAlchemyError
 
-from forecast.errors import ConfigError, ForecastError
+from forecast.errors import ArtifactError, ConfigError, ForecastError
 from forecast.forecaster import Forecaster
 from forecast.tuning.changes import Domains, changed, default
 from forecast.tuning.objective import Judged, Objective
@@ -41,9 +42,11 @@ def open_study(path: Path | None, *, about: str) -> optuna.Study:
     ------
     ConfigError
         If the file holds a study of other data or settings.
+    ArtifactError
+        If it is no study, or cannot be written.
     """
     url = None if path is None else URL.create("sqlite", database=str(path)).render_as_string()
-    with _quiet():
+    with _quiet(), _refusing(path):
         study = optuna.create_study(storage=url, study_name=NAME, load_if_exists=True)
         if study.user_attrs.setdefault(ABOUT, about) != about:
             raise ConfigError(
@@ -203,6 +206,18 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         optuna.logging.set_verbosity(before)
+
+
+@contextmanager
+def _refusing(path: Path | None) -> Iterator[None]:
+    """Name the file that is no study, or cannot be written."""
+    try:
+        yield
+    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        told = str(error.__cause__ or error).strip().partition("\n")[0]
+        raise ArtifactError(
+            f"'{path}' cannot be used as a study ({told}). Take a whole copy, or another folder."
+        ) from error
 
 
 @contextmanager

@@ -153,7 +153,7 @@ def tune(
     search = Search(study, base, objective, domains, seed=forecaster.seed, prune=prune)
     stopped = search.run(trials=trials, seconds=seconds, bar=bar)
     if stopped is not None:
-        log.warning("the search was interrupted.")
+        log.warning("the search was interrupted; what is found so far is kept.")
     return _tuning(study, forecaster, metric, domains, stopped)
 
 
