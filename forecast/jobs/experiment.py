@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import yaml
@@ -43,17 +44,28 @@ def write_experiment(folder: Path, settings: Mapping[str, Any], best: Mapping[st
             *({f"override /{group}": name} for group, name in groups.items()),
         ]
     }
-    given = {key: _at(settings, key) for key in words() if key not in groups and key.partition(".")[0] not in NOT_KEPT}
-    for key, value in {**given, **{key: value for key, value in best.items() if key not in groups}}.items():
+    named = [key for key in words() if key.partition(".")[0] not in NOT_KEPT and _holds(settings, key)]
+    values = {**{key: _at(settings, key) for key in named}, **best}
+    for key, value in values.items():
+        if key in groups:
+            continue
         *parents, name = key.split(".")
         place = content
         for parent in parents:
             place = place.setdefault(parent, {})
         place[name] = value
-    command = f"forecast train --config-dir={shown_path(folder)} experiment={PLACE.stem}"
+    command = f"forecast train {quote(f'--config-dir={shown_path(folder)}')} experiment={PLACE.stem}"
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
     write_whole(folder / PLACE, f"# @package _global_\n# {about}: {command}\n{text}")
     return command
+
+
+def _holds(settings: Mapping[str, Any], key: str) -> bool:
+    """Return whether there is a setting of a dotted name; a word may have removed it."""
+    name, _, inner = key.partition(".")
+    if not inner:
+        return name in settings
+    return isinstance(settings.get(name), Mapping) and _holds(settings[name], inner)
 
 
 def _at(settings: Mapping[str, Any], key: str) -> Any:
