@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from forecast import Forecaster, Training, backtest, tune
 from forecast.config import conf_folder, networks
 from forecast.errors import ArtifactError, ConfigError, TrainingError
 from forecast.schema import register
+from forecast.tuning import words
 from forecast.tuning.budget import seconds_of
 from forecast.tuning.changes import changed, default, fitting
 from forecast.tuning.objective import Objective
@@ -221,6 +223,16 @@ def test_without_optuna_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(ConfigError, match=r"pip install 'recurrent-forecast\[tune\]'"):
         tune(small(), made_frame())
+
+
+def test_the_words_say_whether_tuning_has_helped_on_the_test() -> None:
+    scored = backtest(small(), made_frame(), folds=1, baselines=["naive"], name="gru")
+    for times, told in ((2.0, "has helped: on the held-back windows the error is 50% lower"), (1.0, "has not helped"),
+                        (0.5, "has not helped: on the held-back windows the error is 100% higher")):  # fmt: skip
+        usual = scored.scores.head(1).assign(model="usual", mase=lambda table, times=times: table["mase"] * times)
+        both = replace(scored, scores=pd.concat([scored.scores, usual]))
+        sentence = words.test_words(both, name="gru", default="usual")
+        assert sentence.startswith(f"Tuning {told}") and "naive" in sentence
 
 
 def test_what_is_found_trains_to_the_same_score(capsys: pytest.CaptureFixture[str]) -> None:
