@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from forecast.evaluation.shuffling import Shuffling
     from forecast.forecaster import Forecaster
     from forecast.training.settings import Training
+    from forecast.tuning.tuning import tune
 
 __version__ = "0.1.0"
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "make_codes",
     "make_sales",
     "permutation_importance",
+    "tune",
 ]
 
 _HOMES = {
@@ -61,6 +63,7 @@ _HOMES = {
     "make_codes": "forecast.data.codes",
     "make_sales": "forecast.data.generator",
     "permutation_importance": "forecast.evaluation.importance",
+    "tune": "forecast.tuning.tuning",
 }
 
 

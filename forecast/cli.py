@@ -26,22 +26,23 @@ forecast trains recurrent neural networks on tables of time series, beside simpl
                                                           score at many origins; saves no model
   forecast compare  'datasets=[stocks,weather]' 'models=[gru,lstm]' seeds=3
                                                           models beside one another on the same windows
+  forecast tune     data=sales model=gru budget=20min     search for settings; best beside defaults and simple methods
   forecast predict  run=FOLDER data.path=newer.csv        forecast with a saved run
   forecast predict  run=FOLDER data.path=newer.csv 'data.future={dear: a.csv, cheap: b.csv}'
                                                           one forecast for each scenario
   forecast diagnose run=FOLDER                            how far back a saved network learns and looks
   forecast export   run=FOLDER format=onnx                a graph that runs without this package
-  forecast train|backtest resume=FOLDER                   go on with a run that was interrupted
+  forecast train|backtest|tune resume=FOLDER              go on with a run that was interrupted
   forecast data list|show|fetch                           data sets by name: data=NAME in every job
 
   forecast JOB --help      groups, names and settings of a job
   forecast JOB --cfg job   the settings as they are, without running
   --debug                  after JOB: errors with their stack trace
 """
-JOBS = ("train", "predict", "backtest", "compare", "diagnose", "export")
+JOBS = ("train", "predict", "backtest", "compare", "diagnose", "export", "tune")
 DATA = "data"  # a job without settings, and so without Hydra
 PICKLED = "--experimental-rerun"  # of Hydra, which takes any beginning of it
-RESUMED = ("train", "backtest")  # jobs that go on where they were interrupted
+RESUMED = ("train", "backtest", "tune")  # jobs that go on where they were interrupted
 TABLES = (*RESUMED, "compare")  # jobs that take a data set
 
 
@@ -65,7 +66,7 @@ def main() -> None:
     if job in RESUMED:
         words = _resumed(job, words, debug=debug)
     if job in TABLES:
-        words = _completed(words)
+        words = _replacing(_completed(words))
     sys.argv = [sys.argv[0], *flags_first(words)]
     _run(job, debug=debug)
 
@@ -97,6 +98,16 @@ def _completed(words: list[str]) -> list[str]:
     if path is None or any(re.match(r"\+*data=", word) for word in words):
         return words
     return [*words[:path], "data=table", *words[path:]]  # beside it: overrides must not be parted by a flag
+
+
+def _replacing(words: list[str]) -> list[str]:
+    """Let a list or a range given for a setting of the space take the place of what the space has, of either kind."""
+    given = [re.fullmatch(r"(space\.[\w.]+)=([\[{].*)", word, re.DOTALL) for word in words]
+    return [
+        part
+        for word, one in zip(words, given, strict=True)
+        for part in ([word] if one is None else [f"~{one[1]}", f"+{one[1]}={one[2]}"])
+    ]
 
 
 def _resumed(job: str, words: list[str], *, debug: bool) -> list[str]:
@@ -145,7 +156,7 @@ def _run(job: str, *, debug: bool) -> None:
 
 def _task(job: str, *, debug: bool) -> Callable[[DictConfig], None]:
     """Return what Hydra runs, once or for each run of a sweep."""
-    words = sys.argv[1:]
+    program, *words = sys.argv
 
     def task(config: DictConfig) -> None:
         from forecast import jobs  # torch, pandas and the rest load only once the settings are right
@@ -153,7 +164,7 @@ def _task(job: str, *, debug: bool) -> Callable[[DictConfig], None]:
         from forecast.run_folder import claim, is_claimed, output_folder, release, remove_leftovers
         from forecast.sweeps import FAILED, forget_failure, is_sweep, note_failure
 
-        sys.argv = [sys.argv[0], job, *words]  # Lightning starts the processes of further devices with these
+        sys.argv = [program, job, *words]  # Lightning starts the processes of further devices with these
         try:
             claim(output_folder())
             forget_failure()

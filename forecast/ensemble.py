@@ -36,7 +36,7 @@ from forecast.predictor import Predictor, Table
 from forecast.saved import artifact
 from forecast.saved.nested import Nested
 from forecast.trained import Yardstick
-from forecast.weighing import common_levels, held_back_ends, weights_after
+from forecast.weighing import common_levels, unseen_ends, weights_after
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
@@ -375,7 +375,7 @@ class Ensemble(Predictor):
 
     def _validated(self, panel: Panel, *, folder: Path | None) -> np.ndarray:
         """Return the best weights on horizons held back, of members that have not seen them."""
-        ends = held_back_ends(panel, horizon=self.horizon, windows=self.validation)
+        ends = unseen_ends(panel, horizon=self.horizon, windows=self.validation)
         members = self._fitted(self._copies(), panel.until(ends[0]), {}, folder=folder)
         weights, are_told = weights_after(members, panel, ends)
         if not are_told:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from functools import partial
@@ -39,6 +39,7 @@ from forecast.training.settings import Training
 from forecast.training.warm_start import Start, fixed
 
 if TYPE_CHECKING:
+    from lightning.pytorch.callbacks import Callback
     from lightning.pytorch.loggers import Logger
 
     from forecast.training.loop import Trained
@@ -142,6 +143,7 @@ class Forecaster(TrainedNetwork):
         update_statistics: bool = False,
         folder: Path | None = None,
         logger: Logger | None = None,
+        callbacks: Sequence[Callback] = (),
     ) -> Self:
         """Train on everything given.
 
@@ -160,6 +162,8 @@ class Forecaster(TrainedNetwork):
             Where checkpoints go; none are written without it.
         logger : Logger
             A Lightning logger for losses.
+        callbacks : sequence of Callback
+            Lightning callbacks beside those of the package; not called again where a refit follows.
 
         Raises
         ------
@@ -178,7 +182,7 @@ class Forecaster(TrainedNetwork):
         lower = "Lower training.batch_size, context_length or the size of the model, or train on fewer series."
         try:
             with within_memory(TrainingError, lower):
-                stopped = self._fit(frame, start, folder=folder, logger=logger)
+                stopped = self._fit(frame, start, folder=folder, logger=logger, callbacks=callbacks)
         except BaseException as error:
             if warm_start or not isinstance(error, Exception):  # what was learned before is not lost
                 self.__dict__.update(before)
@@ -188,7 +192,13 @@ class Forecaster(TrainedNetwork):
         return self
 
     def _fit(
-        self, frame: Table, start: Start | None, *, folder: Path | None, logger: Logger | None
+        self,
+        frame: Table,
+        start: Start | None,
+        *,
+        folder: Path | None,
+        logger: Logger | None,
+        callbacks: Sequence[Callback],
     ) -> BaseException | None:
         """Fit, and return what a signal asked for meanwhile."""
         training = self._checked()
@@ -205,7 +215,8 @@ class Forecaster(TrainedNetwork):
             training.steps = -(-training.steps // training.check_every) * training.check_every
         self._tell_of_unsaveable(panel.columns)
         held_back = self._held_back(panel, training) if training.validation else None
-        trained = self._trained(panel, training, start, held_back=held_back, folder=folder, logger=logger)
+        around: dict[str, Any] = {"folder": folder, "logger": logger, "callbacks": callbacks}
+        trained = self._trained(panel, training, start, held_back=held_back, **around)
         stopped = trained.stopped
         if training.validation and training.refit and stopped is None:
             stopped = self._refit(panel, training, start, trained, folder=folder)
@@ -232,6 +243,11 @@ class Forecaster(TrainedNetwork):
         trial._settle_model(trial._windows(panel, device=torch.device("cpu")), panel, panel, None)
         with trial.model_.frozen(training.freeze):
             build("optimizer", training.optimizer, list(trial.model_.parameters()), lr=1.0)
+
+    def context_on(self, panel: Panel) -> int:
+        """Return how many steps a network fitted to a panel reads."""
+        season = self.seasonality or panel.season
+        return int(self.context_length or usual_context(panel, horizon=self.horizon, season=season))
 
     def fresh_model(self, *, context_length: int | None = None) -> Model:
         """Return the model of a fitted forecaster with weights as its seed made them, for its context or another."""
@@ -345,10 +361,8 @@ class Forecaster(TrainedNetwork):
 
     def _settle(self, panel: Panel) -> None:
         """Fix what is learned from the table before training."""
-        season = self.seasonality or panel.season
-        context = self.context_length or usual_context(panel, horizon=self.horizon, season=season)
         self.horizon_, self.freq_ = int(self.horizon), panel.freq.name
-        self.seasonality_, self.context_length_ = int(season), int(context)
+        self.seasonality_, self.context_length_ = int(self.seasonality or panel.season), self.context_on(panel)
         self.chosen_ = first_choice(self.model, panel)
 
     def _settled(self) -> dict[str, Any]:
@@ -395,6 +409,7 @@ class Forecaster(TrainedNetwork):
         held_back: np.ndarray | None,
         folder: Path | None,
         logger: Logger | None,
+        callbacks: Sequence[Callback] = (),
     ) -> Trained:
         """Build a model and train it; steps after `held_back` are looked at for early stopping alone."""
         refuse_known_bad()
@@ -410,6 +425,7 @@ class Forecaster(TrainedNetwork):
             validates=held_back is not None,
             folder=folder,
             logger=logger,
+            callbacks=callbacks,
         )
         device = trainers().strategy.root_device
 

@@ -21,6 +21,8 @@ QUOTING = (
     """A value with = , : brackets or letters beyond a to z is quoted twice: 'NAME="VALUE"', """
     """in a list each by itself: 'NAME=["ONE","TWO"]'."""
 )
+LAUNCHERS = ("joblib", "submitit_local", "submitit_slurm")
+EXTRA = "pip install 'recurrent-forecast[sweeps]'"
 VALUES = (  # what Hydra says of a value, and what a person is told
     (r"Missing mandatory value: (\S+)", "{0} is not set. Add {0}=VALUE."),
     (r"Error merging override (\S+)=([^\n]*)\n.* is not a ListConfig", "{0} is a list, got {1!r}. Write '{0}=[{1}]'."),
@@ -53,9 +55,14 @@ def message(job: str, error: Exception) -> str:
 def _of_name(job: str, text: str) -> str | None:
     """Return the message for a name that there is none of."""
     choice = re.search(r"Could not (?:find|load) '(\w+)/([^']*)'", text)
+    if choice and choice[1] == "hydra" and choice[2].startswith("launcher/"):
+        launcher = choice[2].removeprefix("launcher/")
+        if launcher in LAUNCHERS:
+            return f"hydra/launcher={launcher} needs a package that is not installed: {EXTRA}."
+        return unknown_name("hydra/launcher", launcher, ("basic", *LAUNCHERS))
     if choice:
         return unknown_name(choice[1], choice[2], _names(choice[1]))
-    key = re.search(r"Could not override '([^']*)'|Key '([^']*)' (?:is )?not in", text)
+    key = re.search(r"Could not (?:override|delete from config\.) '([^']*)'|Key '([^']*)' (?:is )?not in", text)
     if key:
         name, (every, choices) = key[1] or key[2], _settings(job)
         group = name.partition(".")[0]

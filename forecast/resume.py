@@ -15,6 +15,7 @@ from forecast.errors import ArtifactError, ConfigError
 from forecast.search_path import without_folders
 
 ANEW = ("progress=", "training.on_divergence=")  # words that may be given anew: they move no weight that is kept
+MORE = {"tune": ("progress=", "trials=", "budget=")}  # of a search: it may go on for longer
 NAME = re.compile(r"\w[\w-]*")  # of a file of a group: no path
 CLASS = re.compile(r"(?<!\w)_target_(?!\w)")  # in a key
 RESOLVER = re.compile(r"\$\{.*:", re.DOTALL)  # ${oc.env:HOME}, not ${horizon}
@@ -34,12 +35,13 @@ def resumed(job: str, words: list[str]) -> list[str]:
     if not named:
         return words
     folders, rest = without_folders(words)
-    anew = [*folders, *(word for word in rest if word.startswith(ANEW))]
-    other = [word for word in rest if not word.startswith(("resume=", *ANEW))]
+    allowed = MORE.get(job, ANEW)
+    anew = [*folders, *(word for word in rest if word.startswith(allowed))]
+    other = [word for word in rest if not word.startswith(("resume=", *allowed))]
     if other:
         raise ConfigError(
             f"resume=FOLDER goes on with the settings of that run; {other[0]!r} cannot be added. Leave it "
-            "out (progress=, training.on_divergence= and --config-dir may be given), or train anew without resume=."
+            f"out ({', '.join(allowed)} and --config-dir may be given), or start anew without resume=."
         )
     folder = Path(named[-1])
     _refuse_links(folder)

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -55,6 +55,10 @@ class LogFile(logging.FileHandler):
 class Claims(Callback):
     """Takes the folder of a run or a sweep before Hydra opens anything in it."""
 
+    def __reduce__(self) -> tuple[Callable[[], Claims], tuple[()]]:
+        """Let a launcher's process know how folders are named, before it asks for the one of its run."""
+        return _claims_elsewhere, ()
+
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Take the folder of a run."""
         _claim_named(config, "hydra.run.dir")
@@ -75,6 +79,16 @@ class _Claim(NamedTuple):
 
 
 _claims: dict[Path, _Claim] = {}
+
+
+def name_folders() -> None:
+    """Make ``${unused:PATH}`` known to configs."""
+    OmegaConf.register_new_resolver("unused", unused, use_cache=True, replace=True)
+
+
+def _claims_elsewhere() -> Claims:
+    name_folders()
+    return Claims()
 
 
 def unused(path: str) -> str:

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field, fields, make_dataclass
 from typing import Any, get_type_hints
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING, OmegaConf
+from omegaconf import MISSING
 
 from forecast.comparison.settings import Protocol
 from forecast.data.columns import Columns
 from forecast.evaluation.shuffling import Shuffling
-from forecast.run_folder import unused
+from forecast.run_folder import name_folders
 from forecast.training.settings import Training
 
 # What a table means stands beside its path; the roles of its columns are a group of their own.
@@ -214,6 +214,24 @@ class BacktestJob(Learning):
 
 
 @dataclass
+class TuneJob(Learning):
+    """Settings of ``forecast tune``.
+
+    ``space`` holds settings and the values that they may take, null for one that is not searched. They are judged by
+    ``metric`` on ``validation`` windows at the end of the training span. The search ends after ``trials`` or when the
+    ``budget`` is spent, whichever is first; ``prune`` gives trials up on their way.
+    """
+
+    space: Any = field(default_factory=dict)
+    trials: int | None = None
+    budget: str | None = None
+    metric: str | None = None
+    validation: int = 3
+    prune: bool = True
+    test: Test = field(default_factory=Test)
+
+
+@dataclass
 class NewData(Data):
     """The table to forecast from, whose columns are those of the training.
 
@@ -282,6 +300,7 @@ JOBS = {
     "compare": CompareJob,
     "diagnose": DiagnoseJob,
     "export": ExportJob,
+    "tune": TuneJob,
 }
 
 
@@ -290,4 +309,4 @@ def register() -> None:
     store = ConfigStore.instance()
     for name, job in JOBS.items():
         store.store(name=f"{name}_types", node=job)
-    OmegaConf.register_new_resolver("unused", unused, use_cache=True, replace=True)
+    name_folders()

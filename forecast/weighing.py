@@ -14,7 +14,7 @@ from forecast.errors import DataError
 from forecast.forecaster import Forecaster
 
 
-def held_back_ends(panel: Panel, *, horizon: int, windows: int) -> np.ndarray:
+def unseen_ends(panel: Panel, *, horizon: int, windows: int) -> np.ndarray:
     """Return where the known part of each series ends at each origin held back (W, n).
 
     Raises

@@ -34,7 +34,10 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> dict:
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("trian", "there is no job 'trian'. Choose one of: train, backtest, compare, data, diagnose, export, predict."),
+        (
+            "trian",
+            "there is no job 'trian'. Choose one of: train, backtest, compare, data, diagnose, export, predict, tune.",
+        ),
         ("train model=gruu", "there is no model 'gruu'. Choose one of: gru, bigru, "),
         ("train data=stcks", "there is no data 'stcks'. Choose one of: stocks, "),
         ("train data=[sales,stcks]", "there is no data 'stcks'. Choose one of: stocks, "),
@@ -210,7 +213,11 @@ def test_the_help_of_a_job_that_trains_tells_what_is_not_in_its_settings(
 ) -> None:
     assert forecast(job, "--help") == 0
     head = capsys.readouterr().out.split("All settings")[0]
-    told = {"train": ("warm_start=FOLDER", "again from the saved run"), "backtest": ("backtest.refit=true",)}
+    told = {
+        "train": ("warm_start=FOLDER", "again from the saved run"),
+        "backtest": ("backtest.refit=true",),
+        "tune": ("budget=20min", "space.scaling=null"),
+    }
     for words in (f"forecast {job} ", "resume=FOLDER", *told[job]):
         assert words in head
 

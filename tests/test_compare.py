@@ -14,13 +14,13 @@ from comparing import SMALL, TINY, LastValue, Spoiled
 from frames import made_frame
 
 from forecast import Columns, Forecaster, Training, backtest, compare
-from forecast.comparison.cell_scores import METRICS
 from forecast.comparison.comparison import Comparison
 from forecast.comparison.entries import Shared, entries_of
 from forecast.comparison.protocols import Contested, task_of
 from forecast.comparison.settings import Protocol
 from forecast.config import read
 from forecast.errors import ConfigError, DataError, KindError
+from forecast.evaluation.metrics import METRICS
 
 PLAN = Protocol(folds=3, step=2)
 KEYS = ["data", "horizon", "model", "seed"]

@@ -17,16 +17,19 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from forecast import Columns, Forecaster, Training, make_codes, make_sales
+from forecast import Columns, Forecaster, Training, make_codes, make_sales, tune
 from forecast.config import TARGET, USUAL, conf_folder, names, networks, read, usual
 from forecast.ensemble import Ensemble
 from forecast.evaluation.backtest import backtest
 from forecast.jobs.settings import columns_of
 from forecast.schema import JOBS, MEANING, Data, Folds, Made, MadeCodes, Members, Roles, TrainJob, register
 
-GROUPS = ("data", "model", "loss", "scaling", "optimizer", "accelerator", "logger", "experiment", "protocol")
+GROUPS = (
+    "data", "model", "loss", "scaling", "optimizer", "accelerator", "logger", "experiment", "protocol", "space",
+)  # fmt: skip
 READ_BY_PYTHON = ("model", "loss", "scaling", "optimizer", "accelerator")
 CHOICES = [(group, name) for group in GROUPS for name in names(group)]
+JOB = {"space": "tune", "protocol": "compare"}  # of the groups that not every job has
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +50,7 @@ def test_every_group_is_tested() -> None:
 def test_every_file_is_a_mapping_that_composes(group: str, name: str) -> None:
     content = yaml.safe_load((conf_folder() / group / f"{name}.yaml").read_text(encoding="utf-8"))
     assert isinstance(content, dict) and content
-    _composed(f"{group}={name}", job="compare" if group == "protocol" else "train")
+    _composed(f"{group}={name}", job=JOB.get(group, "train"))
 
 
 @pytest.mark.parametrize(("group", "name"), [choice for choice in CHOICES if choice[0] in READ_BY_PYTHON])
@@ -89,6 +92,22 @@ def test_jobs_that_train_share_their_settings() -> None:
     own = {"backtest"}, {"logger", "warm_start", "test", "final"}
     assert (other.keys() - train.keys(), train.keys() - other.keys()) == own
     assert all(train[name] == other[name] for name in train.keys() & other.keys())
+
+
+def test_a_search_has_the_settings_of_training_and_defaults_of_its_own() -> None:
+    train, other = _composed(), _composed(job="tune")
+    own = {"space", "trials", "budget", "metric", "validation", "prune"}
+    assert (other.keys() - train.keys(), train.keys() - other.keys()) == (
+        own,
+        {"logger", "warm_start", "final", "paths"},
+    )
+    assert all(train[name] == other[name] for name in train.keys() & other.keys())
+    python = {name: given.default for name, given in inspect.signature(tune).parameters.items()}
+    assert {name: other[name] for name in own - {"space"}} == {name: python[name] for name in own - {"space"}}
+
+
+def test_every_network_has_a_space() -> None:
+    assert set(names("space")) == {"common", *networks()}
 
 
 def test_defaults_are_those_of_backtest_and_ensemble() -> None:

@@ -19,7 +19,7 @@ FLOORS = (
     ("forecast.sweeps", "forecast.resume", "forecast.messages"),
     ("forecast.jobs",),
     ("forecast.report",),
-    ("forecast.comparison",),
+    ("forecast.comparison", "forecast.tuning"),
     ("forecast.evaluation", "forecast.diagnosis", "forecast.export"),
     ("forecast.parts",),
     ("forecast.calibrated",),

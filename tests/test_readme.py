@@ -39,7 +39,7 @@ COMMANDS = [
     line.strip()
     for page in PAGES.values()
     for line in page.splitlines()
-    if re.match(r"( {4}|\$ |)forecast (train|predict|backtest|diagnose|export) ", line)
+    if re.match(r"( {4}|\$ |)forecast (train|predict|backtest|diagnose|export|tune) ", line)
 ]
 
 pytestmark = pytest.mark.skipif(not README, reason="there is no README beside the package")

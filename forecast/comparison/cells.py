@@ -11,14 +11,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from forecast.comparison.cell_scores import PAIR, Scales, cell_scores, joined
 from forecast.comparison.entry import Entry, Fitted
 from forecast.comparison.hashing import array_digest, digest
+from forecast.comparison.joining import PAIR, joined
 from forecast.comparison.measured import peak_memory
 from forecast.comparison.protocols import Part, Task
 from forecast.errors import DataError, ForecastError, named
 from forecast.evaluation.origins import Origins
-from forecast.evaluation.tables import DECILES, INTERVALS
+from forecast.evaluation.step_errors import DECILES, INTERVALS, Scales
+from forecast.evaluation.window_errors import window_errors
 from forecast.frames import FORECAST, level_name
 
 RESULTS = 1  # raised whenever the same settings come to give other results
@@ -134,13 +135,14 @@ def _scored(cell: Cell, origins: Origins, values: np.ndarray, fitted: Fitted) ->
     task, truth = cell.task, cell.task.truth(origins)
     _refuse_absent(cell, origins, truth, values)
     scales = Scales(*(np.asarray(scale)[origins.series] for scale in task.scales))
-    windows, steps = cell_scores(truth, values, series=origins.series, levels=fitted.levels, scales=scales)
+    errors = window_errors(truth, values, series=origins.series, levels=fitted.levels, scales=scales)
+    windows = errors.per_window[errors.per_window["n"] > 0].reset_index(drop=True)
     places = windows.pop("origin").to_numpy()
     windows.insert(0, "window", origins.window[places] - cell.part.fold + 1)
     windows.insert(1, "cutoff", task.cutoffs(origins)[places])
     return {
         "windows": windows,
-        "steps": steps,
+        "steps": errors.per_step[errors.per_step["n"] > 0],
         "calibration": _calibration(truth, values, fitted.levels),
         "forecasts": _forecasts(cell, origins, truth, values, fitted.levels),
     }

@@ -19,6 +19,7 @@ from forecast.comparison.running import Watch, run_cells
 from forecast.comparison.settings import Protocol, named_protocol
 from forecast.comparison.store import Store
 from forecast.comparison.tables import comparison_of
+from forecast.data.catalogue import load_data
 from forecast.data.columns import Columns
 from forecast.data.panel import Panel
 from forecast.errors import ConfigError, KindError
@@ -47,8 +48,8 @@ def compare(
 
     Parameters
     ----------
-    frames : DataFrame, Panel, Contested, or a dict or list of them
-        What to compare on; a dict gives each its name. Anything with the attributes of a `Contested` is one.
+    frames : str, DataFrame, Panel, Contested, or a dict or list of them
+        What to compare on, a str a data set of `load_data`; a dict gives each its name. Anything with the attributes of a `Contested` is one.
     models : str, object, list or dict
         "all"; names of networks and simple methods, alone or with changes (``{"gru": {"layers": 2}}``); a
         `Forecaster`, `Ensemble`, `Calibrated`; or anything with ``fit(frame)`` and ``predict(horizon)``, see `Adapter`.
@@ -123,6 +124,8 @@ def _contested(frames: Any, columns: Columns | None) -> list[Contested]:
     named = frames.items() if isinstance(frames, Mapping) else [(None, one) for one in _listed(frames)]
     found: dict[str, Contested] = {}
     for name, given in named:
+        if isinstance(given, str):
+            given = load_data(given)
         if isinstance(given, Contested):
             one = given
         elif isinstance(given, pd.DataFrame | pd.Series | Panel):
@@ -131,7 +134,7 @@ def _contested(frames: Any, columns: Columns | None) -> list[Contested]:
             known = {field.name: getattr(given, field.name) for field in fields(Contested)}
             one = Contested(**{**known, "name": str(name or given.name)})
         else:
-            raise KindError(f"frames is a DataFrame, or several by name, got a {type(given).__name__}.")
+            raise KindError(f"frames is a name, a DataFrame, or several by name, got a {type(given).__name__}.")
         if one.name in found:
             raise ConfigError(f"two data sets are called {one.name!r}. Give a dict of them by name.")
         found[one.name] = one

@@ -15,8 +15,8 @@ class Comparison:
     """Models beside one another on the same windows. Keys are `data`, `horizon`, `model` and `seed`.
 
     Series are named by their id, and by "id / target" where there are several targets; times are text. Metrics are
-    those of `cell_scores.METRICS`, NaN where undefined. A model that failed anywhere on a data set and horizon has no
-    scores there.
+    those of `forecast.evaluation.metrics.METRICS`, NaN where undefined. A model that failed anywhere on a data set and
+    horizon has no scores there.
 
     Parameters
     ----------

@@ -16,6 +16,7 @@ from forecast.comparison.protocols import Part, Task
 from forecast.config import TARGET, named_changes, names, networks, read, told_changes
 from forecast.errors import ConfigError, unknown_name
 from forecast.evaluation.baselines import BASELINES
+from forecast.evaluation.classical import CLASSICAL
 from forecast.evaluation.origins import Origins
 from forecast.evaluation.simple import SCORED, SimpleForecasts, scored_levels
 from forecast.forecaster import Forecaster
@@ -24,6 +25,7 @@ from forecast.predictor import Predictor
 from forecast.training.settings import Training
 
 ALL = "all"
+SIMPLE = [name for name in BASELINES if name not in CLASSICAL]  # of "all": those that need no extra and little time
 OWN = ("loss", "scaling", "context_length", "seasonality")  # settings of a forecaster beside those of its model
 
 
@@ -155,7 +157,7 @@ def entries_of(models: Any, *, shared: Shared, beside: Sequence[str] = ()) -> li
     ConfigError
         If a name is unknown or there twice, or an object is none of these.
     """
-    listed = [*networks(), *BASELINES] if isinstance(models, str) and models == ALL else _listed(models)
+    listed = [*networks(), *SIMPLE] if isinstance(models, str) and models == ALL else _listed(models)
     entered: dict[str, Entry] = {}
     for name, given in [_told(one) for one in listed]:
         if name in entered:

@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from forecast.comparison.cell_scores import Scales, training_scales
 from forecast.comparison.hashing import panel_digest
 from forecast.comparison.settings import Protocol
 from forecast.data.columns import Columns
@@ -20,6 +19,7 @@ from forecast.data.splits import Split, refuse_short, usual_context
 from forecast.errors import ConfigError, DataError
 from forecast.evaluation.origins import Origins, fold_ends, scored_origins, truth_after, warn_of_left_out
 from forecast.evaluation.plan import check_plan
+from forecast.evaluation.step_errors import Scales, training_scales
 
 log = logging.getLogger("forecast")
 

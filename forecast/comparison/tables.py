@@ -8,13 +8,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from forecast.comparison.cell_scores import IN_UNITS, METRICS, PAIR, averaged, joined
 from forecast.comparison.cells import KEYS, TABLES, Cell, drawn
 from forecast.comparison.comparison import Comparison
+from forecast.comparison.joining import PAIR, joined
 from forecast.comparison.protocols import Task
 from forecast.comparison.significance.findings import findings
 from forecast.comparison.store import DONE, Record, Store
 from forecast.errors import DataError
+from forecast.evaluation.averages import averaged
+from forecast.evaluation.metrics import METRICS
+from forecast.evaluation.tables import IN_UNITS
 
 BY = ["data", "horizon", "model", "seed"]
 COSTS = ["fit_seconds", "predict_seconds", "peak_memory_mb", "parameters"]
@@ -102,7 +105,7 @@ def _hidden(task: Task) -> tuple[str, ...]:
 
 def _averaged(table: pd.DataFrame, by: list[str], hidden: dict[tuple[str, int], tuple[str, ...]]) -> pd.DataFrame:
     """Return means over series, without those that mean nothing."""
-    means = averaged(table, by)
+    means = averaged(table, by).rename(columns={"series": "series_count"}).drop(columns="constant")
     for (data, horizon), metrics in hidden.items():
         means.loc[(means["data"] == data) & (means["horizon"] == horizon), list(metrics)] = np.nan
     return means

@@ -10,7 +10,7 @@ import pandas as pd
 
 from forecast.data.panel import Panel
 from forecast.data.splits import Split, split_ends, usual_split
-from forecast.errors import DataError
+from forecast.errors import ConfigError, DataError
 from forecast.evaluation.step_errors import Scales, training_scales
 
 log = logging.getLogger("forecast")
@@ -46,6 +46,28 @@ def fold_ends(panel: Panel, *, horizon: int, folds: int, step: int | None, split
             f"steps of any series to train on before the first; a horizon of {horizon} needs {horizon + 1} steps and a "
             f"value observed among them. {way_out}"
         )
+    return ends
+
+
+def held_back_ends(panel: Panel, *, horizon: int, windows: int, split: Split | None) -> np.ndarray:
+    """Return where the known part of each series ends at each window held back for a test, int64 (windows, n).
+
+    Raises
+    ------
+    ConfigError
+        If there are fewer windows than none.
+    DataError
+        If nothing is left to train on, or nothing can be scored.
+    """
+    if windows < 0:
+        raise ConfigError(f"test.windows is 0 or more, got {windows}.")
+    ends = split_ends(panel, horizon=horizon, windows=windows, split=split or usual_split(panel))
+    if (ends[0] <= horizon).all():
+        raise DataError(
+            f"test.windows={windows} windows of horizon {horizon} leave at most "
+            f"{max(ends[0].max(), 0)} steps of any series to train on. Lower test.windows or the horizon."
+        )
+    scored_origins(panel, ends, horizon=horizon)  # refuses before training what could not be scored after it
     return ends
 
 

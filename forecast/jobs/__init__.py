@@ -12,6 +12,7 @@ from forecast.jobs.diagnose import diagnose
 from forecast.jobs.export import export
 from forecast.jobs.predict import predict
 from forecast.jobs.train import train
+from forecast.jobs.tune import tune
 
 JOBS: dict[str, Callable[[DictConfig], None]] = {
     "train": train,
@@ -20,4 +21,5 @@ JOBS: dict[str, Callable[[DictConfig], None]] = {
     "compare": compare,
     "diagnose": diagnose,
     "export": export,
+    "tune": tune,
 }

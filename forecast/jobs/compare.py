@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra import compose
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from forecast.config import names
+from forecast.data.catalogue import data_names
 from forecast.data.laying import laid
 from forecast.data.panel import Panel
 from forecast.errors import ConfigError, unknown_name
@@ -82,9 +83,11 @@ def _data_settings(settings: dict[str, Any]) -> list[dict[str, Any]]:
     given = [word for word in words() if word.partition(".")[0] == "data"]
     if given:
         raise ConfigError(f"{given[0]} and datasets name data sets both. Leave one out.")
-    unknown = [name for name in settings["datasets"] if name not in names("data")]
+    sources = HydraConfig.get().runtime.config_sources
+    known = data_names([Path(source.path) for source in sources if source.schema == "file"])
+    unknown = [name for name in settings["datasets"] if name not in known]
     if unknown:
-        raise ConfigError(unknown_name("data set", unknown[0], names("data")))
+        raise ConfigError(unknown_name("data set", unknown[0], known))
     composed = [compose("compare", [f"data={name}"])["data"] for name in settings["datasets"]]
     found: list[Any] = [OmegaConf.to_container(data, resolve=True) for data in composed]
     return [{**data, "name": name} for name, data in zip(settings["datasets"], found, strict=True)]
@@ -98,13 +101,20 @@ def _contested(data: dict[str, Any], panel: Panel) -> Contested:
         panel,
         seasonality=data["seasonality"],
         mase_season=data["mase_season"],
+        split=data["split"],
         horizon=data["horizon"],
     )
 
 
 def _write(folder: Path, found: Comparison) -> None:
-    """Write every table as CSV and Parquet, and the words."""
+    """Write every table as CSV and Parquet, the words, the page, and tables to paste."""
     for name, table in found.frames().items():
         write_forecast(folder / TABLES, name, table)
     write_whole(folder / TABLES / "sentences.txt", "\n".join(found.sentences) + "\n")
     write_whole(folder / TABLES / "settings.json", json.dumps(found.settings, indent=1, ensure_ascii=False))
+    from forecast.report.comparison.page import comparison_page
+    from forecast.report.comparison.tables import latex_table, markdown_table
+
+    write_whole(folder / "table.md", markdown_table(found))
+    write_whole(folder / "table.tex", latex_table(found))
+    write_whole(folder / "report.html", comparison_page(found))

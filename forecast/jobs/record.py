@@ -24,7 +24,8 @@ from forecast.jobs.console import shown_path
 from forecast.jobs.scores import by_fold, by_series, by_target, interval_table, labelled, one_cutoff_a_fold, ranked_by
 
 log = logging.getLogger("forecast")
-CARD, HISTORY = "card.json", "training.csv"
+CARD, HISTORY, STUDY = "card.json", "training.csv", "study.sqlite"
+GO_ON = ("checkpoints/**/*.safetensors", STUDY)  # what an interrupted run goes on from
 CAPTIONS = {  # of the figures, in the order of the report
     "forecast.png": "Forecasts",
     "folds.png": "Forecasts, fold by fold",
@@ -37,6 +38,8 @@ CAPTIONS = {  # of the figures, in the order of the report
     "importance.png": "Importance of covariates",
     "attention.png": "What each step ahead looks at",
     "training.png": "Training",
+    "trials.png": "Trials of the search",
+    "settings.png": "What each setting explains",
     "gradients.png": "Gradient of the loss by steps back",
     "memory.png": "Steps back that move the forecast",
     "gates.png": "Saturated gates",
@@ -56,7 +59,7 @@ def logged(folder: Path, *, job: str, store: str | None = None) -> Iterator[None
             pass  # data or a setting, which going on would meet again
         elif store is not None:
             log.warning("stopped midway. What is finished is kept in %s: the same words again go on from there.", store)
-        elif any(folder.glob("checkpoints/**/*.safetensors")):
+        elif any(path for kept in GO_ON for path in folder.glob(kept)):
             log.warning("stopped midway. To go on: forecast %s resume=%s", job, shown_path(folder))
         elif not isinstance(error, Exception):
             log.warning("stopped, with nothing to go on from yet.")

@@ -17,9 +17,9 @@ from omegaconf import DictConfig
 
 from forecast.data.laying import laid
 from forecast.data.panel import Panel
-from forecast.data.splits import refuse_short, split_ends, usual_split
-from forecast.errors import ConfigError, DataError, TrainingError, check_count
-from forecast.evaluation.origins import scored_origins
+from forecast.data.splits import refuse_short
+from forecast.errors import TrainingError, check_count
+from forecast.evaluation.origins import held_back_ends, scored_origins
 from forecast.evaluation.plan import check_baselines
 from forecast.evaluation.shuffling import Shuffling
 from forecast.evaluation.tables import Backtest
@@ -68,7 +68,9 @@ def _train(settings: dict[str, Any], folder: Path) -> None:
     Shuffling(**settings["importance"]).check()
     panel = laid(load_table(settings["data"]), learner.columns, freq=learner.freq)
     refuse_short(panel, horizon=learner.horizon, context_length=settings["context_length"])
-    ends = _test_ends(panel, learner.horizon, test, split=settings["data"]["split"]) if test["windows"] else None
+    split = test["split"] or settings["data"]["split"]
+    held_back = {"horizon": learner.horizon, "windows": test["windows"], "split": split}
+    ends = held_back_ends(panel, **held_back) if test["windows"] else None
     learner = learner.settled(panel if ends is None else panel.until(ends[0]))
     logger = logger_of(settings["logger"], folder)
     tell(console, about(panel, title=settings["data"]["name"], what=learner.about, horizon=learner.horizon))
@@ -148,20 +150,6 @@ def _scored(
         fits[0], panel, ends, name=learner.name, baselines=test["baselines"],
         mase_season=settings["data"]["mase_season"], shuffling=shuffling_of(settings, panel),
     )  # fmt: skip
-
-
-def _test_ends(panel: Panel, horizon: int, test: dict[str, Any], *, split: Any) -> np.ndarray:
-    if test["windows"] < 0:
-        raise ConfigError(f"test.windows is 0 or more, got {test['windows']}.")
-    split = test["split"] or split or usual_split(panel)
-    ends = split_ends(panel, horizon=horizon, windows=test["windows"], split=split)
-    if (ends[0] <= horizon).all():
-        raise DataError(
-            f"test.windows={test['windows']} windows of horizon {horizon} leave at most "
-            f"{max(ends[0].max(), 0)} steps of any series to train on. Lower test.windows or the horizon."
-        )
-    scored_origins(panel, ends, horizon=horizon)  # refuses before training what could not be scored after it
-    return ends
 
 
 def _future(fitted: Predictor, panel: Panel) -> pd.DataFrame | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 
 from forecast.data.panel import Panel
@@ -26,10 +27,11 @@ def trainers_for(
     validates: bool,
     folder: Path | None,
     logger: Logger | None,
+    callbacks: Sequence[Callback] = (),
 ) -> Callable[[], Trainer]:
     """Return what makes trainers: a training that goes back needs another. `shown` names a progress bar."""
-    callbacks = [TrainingLog(), *([] if shown is None else [ProgressBar(shown)])]
-    about: dict[str, Any] = {"validates": validates, "callbacks": callbacks, "logger": logger, "folder": folder}
+    own = [TrainingLog(), *([] if shown is None else [ProgressBar(shown)]), *callbacks]
+    about: dict[str, Any] = {"validates": validates, "callbacks": own, "logger": logger, "folder": folder}
     return partial(trainer_for, training, accelerator, **about)
 
 

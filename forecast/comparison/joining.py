@@ -1,0 +1,28 @@
+"""Tables of errors that are parted over folds, chunks or fits, as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from forecast.evaluation.averages import CELL, pooled
+from forecast.evaluation.metrics import METRICS
+
+PAIR = ["series", "channel"]
+
+
+def joined(tables: Sequence[pd.DataFrame], by: list[str]) -> pd.DataFrame:
+    """Return the metrics of cells that are parted over tables or rows, over all their observed steps."""
+    table = pd.concat(tables, ignore_index=True)
+    steps = table["n"].to_numpy(np.float64)[:, None]
+    terms = [name for name in METRICS if name not in ("rmse", "wql")]
+    values = table[terms].assign(rmsse=table["rmsse"] ** 2)
+    known = values.notna()
+    sums = (values * steps).assign(**{name: table[name] for name in by}).groupby(by, sort=False)[terms].sum()
+    weights = (known * steps).assign(**{name: table[name] for name in by}).groupby(by, sort=False)[terms].sum()
+    means = sums / weights.where(weights > 0)
+    extra = table.groupby(by, sort=False)[["n", "loss", "size"]].sum(min_count=1)
+    means = means.assign(rmsse=np.sqrt(means["rmsse"]), rmse=np.sqrt(means["mse"]), **extra)
+    return means.assign(wql=pooled(means))[list(CELL)].reset_index()
