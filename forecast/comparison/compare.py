@@ -49,7 +49,8 @@ def compare(
     Parameters
     ----------
     frames : str, DataFrame, Panel, Contested, or a dict or list of them
-        What to compare on, a str a data set of `load_data`; a dict gives each its name. Anything with the attributes of a `Contested` is one.
+        What to compare on, a str a data set of `load_data`; a dict gives each its name. Anything with the attributes
+        of a `Contested` is one.
     models : str, object, list or dict
         "all"; names of networks and simple methods, alone or with changes (``{"gru": {"layers": 2}}``); a
         `Forecaster`, `Ensemble`, `Calibrated`; or anything with ``fit(frame)`` and ``predict(horizon)``, see `Adapter`.
