@@ -251,7 +251,7 @@ def test_a_record_of_a_data_set_brings_its_own_horizon_season_and_name() -> None
         (None, "naive", {"horizons": 4, "protocol": Protocol(test=5)}, ConfigError, "go together"),
         (None, "naive", {"horizons": 4, "protocol": Protocol(train=60, test=9)}, DataError, "need series of 69 steps"),
         ({}, "naive", {"horizons": 4}, ConfigError, "frames is empty"),
-        ([1], "naive", {"horizons": 4}, KindError, "frames is a DataFrame"),
+        ([1], "naive", {"horizons": 4}, KindError, "frames is a name, a DataFrame"),
         (None, [Forecaster("gru", horizon=4, loss="direction")], {}, ConfigError, "probability of an event"),
     ],
 )

@@ -99,7 +99,7 @@ def test_a_search_has_the_settings_of_training_and_defaults_of_its_own() -> None
     own = {"space", "trials", "budget", "metric", "validation", "prune"}
     assert (other.keys() - train.keys(), train.keys() - other.keys()) == (
         own,
-        {"logger", "warm_start", "final", "paths"},
+        {"logger", "warm_start", "final"},
     )
     assert all(train[name] == other[name] for name in train.keys() & other.keys())
     python = {name: given.default for name, given in inspect.signature(tune).parameters.items()}

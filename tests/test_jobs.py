@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -24,6 +25,11 @@ ALWAYS = {
     *(f"model/{name}" for name in MODEL), "report.html", "card.json", "log.txt", "training.csv", "figures/training.png",
     ".hydra/config.yaml", ".hydra/hydra.yaml", ".hydra/overrides.yaml",
 }  # fmt: skip
+PUBLIC = [
+    path.stem
+    for path in sorted((conf_folder() / "data").glob("*.yaml"))
+    if "\npublic:" in path.read_text(encoding="utf-8")
+]
 CHECKPOINTS = {"checkpoints/test/last.safetensors", "checkpoints/final/last.safetensors"}
 
 
@@ -133,12 +139,33 @@ def test_a_future_without_its_history_is_refused(
     assert capsys.readouterr().err == "forecast: data.future needs the history that it follows. Add data.path=FILE.\n"
 
 
-@pytest.mark.parametrize("name", [name for name in names("data") if name != "table"])
+@pytest.mark.parametrize("name", [name for name in names("data") if name not in ("table", *PUBLIC)])
 def test_every_data_set_trains(name: str) -> None:
     size = ("data.made.stores=1", "data.made.items=2", "data.made.days=120") if name == "made_sales" else ()
     assert forecast("train", *TINY, f"data={name}", *size, "context_length=8", "hydra.run.dir=run") == 0
     has_known = "known:" in (conf_folder() / "data" / f"{name}.yaml").read_text(encoding="utf-8")
     assert files_in(Path("run")) >= FORECAST or has_known
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("FORECAST_DATASETS" not in os.environ, reason="FORECAST_DATASETS names no folder of public series")
+@pytest.mark.parametrize("name", PUBLIC)
+def test_every_public_data_set_trains(name: str) -> None:
+    assert forecast("train", *TINY, f"data={name}", "hydra.run.dir=run") == 0
+    has_known = "known:" in (conf_folder() / "data" / f"{name}.yaml").read_text(encoding="utf-8")
+    assert files_in(Path("run")) >= FORECAST or has_known
+
+
+def test_series_that_have_ended_are_trained_on_and_get_no_forecast(capsys: pytest.CaptureFixture[str]) -> None:
+    table = made_frame(series=3)
+    first = table["unique_id"].unique()[0]
+    table.loc[(table["unique_id"] == first) & (table.groupby("unique_id").cumcount() > 10), "y"] = None
+    table.to_csv("my.csv", index=False)
+    words = ("data.path=my.csv", "horizon=4", "context_length=8", "paths=2", "hydra.run.dir=run")
+    assert forecast("train", *TINY, *words) == 0
+    assert "1 of 3 series have no observed value in their last 8 steps" in capsys.readouterr().err
+    for name in ("forecast", "paths"):
+        assert set(pd.read_csv(f"run/{name}.csv")["unique_id"]) == set(table["unique_id"]) - {first}
 
 
 def test_known_covariates_are_asked_for_before_the_future_is_forecast(capsys: pytest.CaptureFixture[str]) -> None:

@@ -40,7 +40,8 @@ def folders(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 def test_a_second_run_in_a_folder_is_refused_and_touches_nothing(
     job: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    words = dict.fromkeys(("predict", "diagnose", "export"), ("run=model",)).get(job, ("horizon=3",))
+    given = dict.fromkeys(("predict", "diagnose", "export"), ("run=model",)) | {"compare": ("horizons=[3]",)}
+    words = given.get(job, ("horizon=3",))
     with _holder(tmp_path / "run"):
         (tmp_path / "run" / "log.txt").write_text("of the first run", encoding="utf-8")
         before = files_in(tmp_path)
@@ -101,12 +102,12 @@ def test_a_name_that_another_run_took_in_the_same_instant_is_chosen_anew(
 ) -> None:
     import hydra.core.utils as clock
 
-    from forecast import schema
+    from forecast import run_folder
 
     monkeypatch.setattr(clock, "datetime", _Stopped)
     first = tmp_path / "outputs" / "train" / "2024-05-06_07-08-09"
     answers = iter([first])  # looked free, and is not any more
-    monkeypatch.setattr(schema, "unused", lambda path: str(next(answers, None) or unused(path)))
+    monkeypatch.setattr(run_folder, "unused", lambda path: str(next(answers, None) or unused(path)))
     with _holder(first):
         assert forecast("train", "horizon=3") == 0
     assert folders == [first.with_name(f"{first.name}_2")]

@@ -67,7 +67,9 @@ def test_a_sweep_in_several_processes_leaves_what_one_leaves(words: tuple[str, .
         [folders[name]] = (place / "outputs" / "train").iterdir()
         assert "3 runs, MASE on held-back data" in done.stdout and "run 2 (" in done.stdout
     one, several = folders["one"], folders["several"]
-    assert (several / "2" / "failed.txt").read_text() == (one / "2" / "failed.txt").read_text()
+    assert (several / "2" / "failed.txt").read_text(encoding="utf-8") == (one / "2" / "failed.txt").read_text(
+        encoding="utf-8"
+    )
     for run in ("0", "1"):
         assert files_in(several / run) == files_in(one / run)
         same = (pd.read_csv(folder / run / "forecast.csv") for folder in (one, several))

@@ -13,17 +13,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
+from statistics import NormalDist
 from typing import Any, Self
 
 import numpy as np
-from scipy.special import ndtri
 
 from forecast.errors import ConfigError, DataError
 from forecast.evaluation.histories import Array, Prediction, check_lengths, checked, filled, from_first_observed
 
 EXTRA = "pip install 'recurrent-forecast[classical]'"
 _SHARE = 80  # percent, of the interval that spreads are taken from
-_REACH = float(ndtri(0.9))  # deviations from the middle of that interval to its bounds
+_REACH = NormalDist().inv_cdf(0.9)  # deviations from the middle of that interval to its bounds
 
 
 def is_installed() -> bool:

@@ -18,7 +18,7 @@ from omegaconf import DictConfig
 from forecast.data.laying import laid
 from forecast.data.panel import Panel
 from forecast.data.splits import refuse_short
-from forecast.errors import TrainingError, check_count
+from forecast.errors import TrainingError, check_count, named
 from forecast.evaluation.origins import held_back_ends, scored_origins
 from forecast.evaluation.plan import check_baselines
 from forecast.evaluation.shuffling import Shuffling
@@ -84,8 +84,9 @@ def _train(settings: dict[str, Any], folder: Path) -> None:
     fitted, history = fits[-1], told_history(fits[0])
     fitted.save(folder / "model")
     write_whole(folder / HISTORY, history.to_csv(index=False))
-    future = _future(fitted, panel)
-    paths = fitted.sample(panel, paths=settings["paths"]) if settings["paths"] and future is not None else None
+    alive = _alive(fitted, panel)
+    future = None if alive is None else fitted.predict(alive)
+    paths = None if alive is None or not settings["paths"] else fitted.sample(alive, paths=settings["paths"])
     _draw(folder, panel, fitted, scored, future, paths, history, ends, name=learner.name)
     facts = {"model": learner.about, **learned(fitted), **origin_of(settings)}
     card = write_card(folder, settings, panel, facts, seconds=time.monotonic() - began)
@@ -152,7 +153,8 @@ def _scored(
     )  # fmt: skip
 
 
-def _future(fitted: Predictor, panel: Panel) -> pd.DataFrame | None:
+def _alive(fitted: Predictor, panel: Panel) -> Panel | None:
+    """Return the series that can be forecast beyond the data, None where there are none; and say which cannot."""
     if panel.known:
         names = ", ".join(covariate.name for covariate in panel.known)
         log.warning(
@@ -160,7 +162,17 @@ def _future(fitted: Predictor, panel: Panel) -> pd.DataFrame | None:
             "data.future=FILE).", names,
         )  # fmt: skip
         return None
-    return fitted.predict(panel)
+    every = np.arange(len(panel.ids))
+    seen = panel.observed(every, panel.ends - fitted.context_length_, panel.ends)
+    if seen.all():
+        return panel
+    log.warning(
+        "%d of %d series have no observed value in their last %d steps, which is all that the model reads, and get no "
+        "forecast beyond the data: %s is the first.",
+        (~seen).sum(), len(seen), fitted.context_length_, named(panel.ids[~seen][0]),
+    )  # fmt: skip
+    keep = np.flatnonzero(seen)
+    return panel.part(keep, np.zeros(len(keep), np.int64), panel.ends[keep]) if len(keep) else None
 
 
 def _attention(fitted: Predictor, panel: Panel, ends: np.ndarray | None) -> pd.DataFrame | None:
@@ -171,7 +183,8 @@ def _attention(fitted: Predictor, panel: Panel, ends: np.ndarray | None) -> pd.D
     if not isinstance(fitted, Forecaster) or not fitted.attends:
         return None
     if not panel.known:
-        return fitted.attention(panel)
+        alive = _alive(fitted, panel)
+        return None if alive is None else fitted.attention(alive)
     if ends is None:
         return None
     _, series, last = scored_origins(panel, ends[-1:], horizon=fitted.horizon_)
