@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-METRICS = (
-    "mae", "rmse", "mse", "mape", "smape", "mase", "rmsse", "mse_scaled", "mae_scaled", "bias", "crps", "wql", "msis",
-    "coverage", "width", "msis_95", "coverage_95", "width_95",
-)  # fmt: skip
+from forecast.comparison.comparison import Comparison
+from forecast.evaluation.metrics import METRICS
+
 INTERVALS = ("crps", "wql", "msis", "coverage", "width", "msis_95", "coverage_95", "width_95")
 QUANTILES = {"q0.025": -1.96, "q0.1": -1.2816, "q0.9": 1.2816, "q0.975": 1.96}
 # Error as a share of that of seasonal_naive, seconds of training, parameters.
@@ -30,25 +28,6 @@ SEEDLESS = ("auto_ets", "ridge", "seasonal_naive", "naive")
 KEYS = ["data", "horizon", "model", "seed"]
 
 
-@dataclass(frozen=True)
-class Made:
-    """What a comparison shows of itself."""
-
-    cells: pd.DataFrame
-    scores: pd.DataFrame
-    per_series: pd.DataFrame
-    per_window: pd.DataFrame
-    per_step: pd.DataFrame
-    forecasts: pd.DataFrame
-    history: pd.DataFrame
-    calibration: pd.DataFrame
-    leaderboard: pd.DataFrame
-    pairs: pd.DataFrame
-    ranks: pd.DataFrame
-    sentences: list[str] = field(default_factory=list)
-    settings: dict[str, Any] = field(default_factory=dict)
-
-
 def made(
     *,
     data: Sequence[str] = ("electricity", "weather", "sales"),
@@ -60,7 +39,7 @@ def made(
     intervals: bool = True,
     failed: bool = True,
     seed: int = 0,
-) -> Made:
+) -> Comparison:
     """Make a comparison; a model that MODELS does not know takes the place of the one in its turn."""
     rng = np.random.default_rng(seed)
     traits = {name: MODELS.get(name) or list(MODELS.values())[turn % len(MODELS)] for turn, name in enumerate(models)}
@@ -90,7 +69,7 @@ def made(
     leaderboard = _leaderboard(scores, per_series)
     calibration = pd.concat(calibrations) if calibrations else pd.DataFrame(columns=[*KEYS, "level", "share"])
     best = leaderboard.iloc[0]
-    return Made(
+    return Comparison(
         cells=_cells(scores, traits, folds=folds, failed=failed),
         scores=scores,
         per_series=per_series,

@@ -15,9 +15,11 @@ from importlib.resources import files
 import numpy as np
 import pandas as pd
 import pytest
-from comparisons import METRICS, Made, made
+from comparisons import made
 
+from forecast.comparison.comparison import Comparison
 from forecast.errors import ConfigError
+from forecast.evaluation.metrics import METRICS
 from forecast.report.comparison.columns import METRIC, Column, best_of
 from forecast.report.comparison.diagram import bars, bars_of_groups, pareto_front
 from forecast.report.comparison.page import comparison_page
@@ -52,12 +54,12 @@ class _Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def small() -> Made:
+def small() -> Comparison:
     return made(data=("electricity", "sales"), horizons=(7,), series=4)
 
 
 @pytest.fixture(scope="module")
-def text(small: Made) -> str:
+def text(small: Comparison) -> str:
     return comparison_page(small)
 
 
@@ -110,7 +112,7 @@ def test_names_from_outside_are_shown_as_they_are() -> None:
         assert any(EVIL in part for part in page.texts[tag]), tag
 
 
-def test_the_words_and_every_table_need_no_script(small: Made, text: str) -> None:
+def test_the_words_and_every_table_need_no_script(small: Comparison, text: str) -> None:
     page = _Page(re.sub(r"<script.*?</script>", "", text, flags=re.S))
     words = [*page.texts["p"], *page.texts["li"]]
     assert all(sentence in words for sentence in small.sentences)
@@ -124,7 +126,7 @@ def test_the_words_and_every_table_need_no_script(small: Made, text: str) -> Non
     assert "commands" not in page.texts["dt"] and "protocol.folds" in page.texts["dt"]
 
 
-def test_each_value_of_the_leaderboard_stands_in_the_page(small: Made, text: str) -> None:
+def test_each_value_of_the_leaderboard_stands_in_the_page(small: Comparison, text: str) -> None:
     values = {float(value) for value in re.findall(r'data-value="([^"]+)"', text)}
     columns = [*METRICS, "rank", "skill", "owa", "fit_seconds", "parameters", "mase_sd"]
     held = small.leaderboard[columns].to_numpy(float).ravel()
@@ -139,7 +141,7 @@ def test_numbers_of_charts_have_five_digits_and_no_nan(text: str) -> None:
     assert max(map(len, digits)) <= 5
 
 
-def test_explorer_holds_history_truth_and_forecasts_on_one_list_of_times(small: Made, text: str) -> None:
+def test_explorer_holds_history_truth_and_forecasts_on_one_list_of_times(small: Comparison, text: str) -> None:
     numbers = _numbers(text)
     series = numbers["panels"][0]["explorer"][1]
     frame = small.forecasts.query("data == 'electricity' and series == 'electricity 2' and fold == 2")
@@ -157,7 +159,7 @@ def test_explorer_holds_history_truth_and_forecasts_on_one_list_of_times(small: 
     assert series["y"][:place] == pytest.approx(before.tolist()[-place:], rel=1e-4)
 
 
-def test_what_is_too_much_is_left_out_and_told(small: Made) -> None:
+def test_what_is_too_much_is_left_out_and_told(small: Comparison) -> None:
     whole, nothing = payload(small)
     assert nothing == []
     cut, told = payload(small, room=len(whole) - 1)
@@ -171,7 +173,7 @@ def test_what_is_too_much_is_left_out_and_told(small: Made) -> None:
     assert all(panel["explorer"] == [] and list(panel["steps"]) == ["mase"] for panel in json.loads(tiny)["panels"])
 
 
-def test_a_page_over_the_limit_says_what_it_left_out(small: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_over_the_limit_says_what_it_left_out(small: Comparison, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(payload, "__kwdefaults__", {"room": 40_000})
     assert "this page leaves out" in comparison_page(small)
 
@@ -186,7 +188,7 @@ def test_page_of_one_series_without_intervals_has_no_empty_sections() -> None:
     assert "80 % covers" not in text.split("<script")[0]
 
 
-def test_times_kept_as_text_read_the_same(small: Made) -> None:
+def test_times_kept_as_text_read_the_same(small: Comparison) -> None:
     kept = {name: getattr(small, name).astype({"time": str}) for name in ("history", "forecasts")}
     told = comparison_page(replace(small, **kept))
     assert _numbers(told) == _numbers(comparison_page(small))
@@ -202,14 +204,14 @@ def test_integer_times_are_ordered_as_numbers(kind: type) -> None:
     assert series["times"] == [str(number) for number in range(int(series["times"][0]), int(series["times"][-1]) + 1)]
 
 
-def test_a_comparison_in_which_everything_failed_says_so(small: Made) -> None:
+def test_a_comparison_in_which_everything_failed_says_so(small: Comparison) -> None:
     names = ("scores", "per_series", "per_step", "forecasts", "history", "calibration", "leaderboard", "pairs", "ranks")
     nothing = replace(small, sentences=[], **{name: getattr(small, name).iloc[:0] for name in names})
     text = comparison_page(nothing)
     assert "Comparison of 0 models" in text and "log transform takes positive values only" in text
 
 
-def test_models_are_ranked_by_mae_where_one_has_no_mase(small: Made) -> None:
+def test_models_are_ranked_by_mae_where_one_has_no_mase(small: Comparison) -> None:
     board = small.leaderboard
     lacking = board["model"].eq("gru") & board["data"].eq("sales")
     text = comparison_page(replace(small, leaderboard=board.assign(mase=board["mase"].mask(lacking))))
@@ -250,7 +252,7 @@ def test_a_metric_that_is_not_there_is_refused() -> None:
         markdown_table(_tiny(), "maze")
 
 
-def _tiny() -> Made:
+def _tiny() -> Comparison:
     """Two models on two data sets, named so that every language needs to escape them."""
     whole = made(data=("a_b", "c|d"), horizons=(7,), models=("*gru*", "<b>naive"), series=2, failed=False)
     board = whole.leaderboard.sort_values(["data", "model"], ascending=[True, True], ignore_index=True)
@@ -265,7 +267,7 @@ def test_groups_of_ranks_are_those_that_no_other_holds() -> None:
     assert bars([1.0, 3.0], critical_difference=1) == bars([1.0, 1.5], critical_difference=float("nan")) == []
 
 
-def test_groups_that_are_named_are_taken_as_they_are(small: Made) -> None:
+def test_groups_that_are_named_are_taken_as_they_are(small: Comparison) -> None:
     named = small.ranks.assign(groups=["1", "1 2", "2", "2", "3", "3", "3", "4"] * 2)
     panel = _numbers(comparison_page(replace(small, ranks=named)))["panels"][0]
     assert panel["ranks"]["bars"] == [[0, 1], [1, 3], [4, 6]]

@@ -2,35 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
 import pandas as pd
 
-
-class Compared(Protocol):
-    """The tidy frames of a comparison that its page and its tables read."""
-
-    @property
-    def cells(self) -> pd.DataFrame: ...
-    @property
-    def per_series(self) -> pd.DataFrame: ...
-    @property
-    def per_step(self) -> pd.DataFrame: ...
-    @property
-    def forecasts(self) -> pd.DataFrame: ...
-    @property
-    def history(self) -> pd.DataFrame: ...
-    @property
-    def calibration(self) -> pd.DataFrame: ...
-    @property
-    def leaderboard(self) -> pd.DataFrame: ...
-    @property
-    def ranks(self) -> pd.DataFrame: ...
-    @property
-    def sentences(self) -> Sequence[str]: ...
-    @property
-    def settings(self) -> Mapping[str, Any]: ...
+from forecast.comparison.comparison import Comparison
 
 
 class Panel(NamedTuple):
@@ -45,7 +21,7 @@ class Panel(NamedTuple):
         return frame[rows & frame["horizon"].eq(self.horizon) if "horizon" in frame else rows]
 
 
-def panels_of(comparison: Compared) -> list[Panel]:
+def panels_of(comparison: Comparison) -> list[Panel]:
     """Return data sets and horizons in the order in which they were asked for; those with failed cells alone too."""
     rows = pd.concat([frame[["data", "horizon"]] for frame in (comparison.leaderboard, comparison.cells)])
     found = rows.drop_duplicates().sort_values("horizon", kind="stable")
@@ -54,7 +30,7 @@ def panels_of(comparison: Compared) -> list[Panel]:
     return [Panel(str(data), int(horizon)) for data, horizon in found.itertuples(index=False)]
 
 
-def models_of(comparison: Compared) -> list[str]:
+def models_of(comparison: Comparison) -> list[str]:
     """Return the models that have scores, best first, by their mean rank over data sets and horizons."""
     ranks = comparison.leaderboard.groupby("model", sort=False)["rank"].mean()
     return [str(name) for name in ranks.sort_values(kind="stable").index]

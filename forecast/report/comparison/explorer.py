@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from forecast.report.comparison.compared import Compared, Panel
+from forecast.comparison.comparison import Comparison
+from forecast.report.comparison.compared import Panel
 
 QUANTILES = ("q0.025", "q0.1", "q0.9", "q0.975")
 SHOWN = 5  # horizons of history before the first cutoff, or at least LEAST steps
@@ -26,7 +27,7 @@ class Explorer:
         By which a reader may order the series.
     """
 
-    def __init__(self, comparison: Compared, panel: Panel, *, models: Sequence[str], metric: str) -> None:
+    def __init__(self, comparison: Comparison, panel: Panel, *, models: Sequence[str], metric: str) -> None:
         rows = panel.of(comparison.forecasts)
         rows = rows[rows["model"].isin(list(models))]
         self._horizon = panel.horizon

@@ -12,9 +12,9 @@ import pandas as pd
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from forecast.comparison.comparison import Comparison
 from forecast.report.comparison.columns import COSTS, COVERAGE, METRIC, leaderboard_columns
 from forecast.report.comparison.compared import (
-    Compared,
     Panel,
     models_of,
     panels_of,
@@ -43,7 +43,7 @@ class _Part(NamedTuple):
     costs: Sheet
 
 
-def comparison_page(comparison: Compared) -> str:
+def comparison_page(comparison: Comparison) -> str:
     """Return the page of a comparison as one HTML text.
 
     The words, the leaderboards and all other tables are in the HTML and need no script; the charts are drawn by a
@@ -102,7 +102,7 @@ def _policy(style: str, script: str) -> str:
     return "; ".join([*parts, "base-uri 'none'", "form-action 'none'"])
 
 
-def _part(comparison: Compared, panel: Panel, *, models: list[str]) -> _Part:
+def _part(comparison: Comparison, panel: Panel, *, models: list[str]) -> _Part:
     board = panel.of(comparison.leaderboard)
     metric = ranking_metric(board)
     return _Part(
@@ -114,7 +114,7 @@ def _part(comparison: Compared, panel: Panel, *, models: list[str]) -> _Part:
     )
 
 
-def _present(comparison: Compared) -> dict[str, bool]:
+def _present(comparison: Comparison) -> dict[str, bool]:
     """Tell which sections have anything to show."""
     board = comparison.leaderboard
     return {
@@ -132,7 +132,7 @@ def _holds(frame: pd.DataFrame, *names: str) -> bool:
     return any(bool(frame[name].notna().any()) for name in names)
 
 
-def _facts(comparison: Compared) -> dict[str, str]:
+def _facts(comparison: Comparison) -> dict[str, str]:
     """Return the settings as they are read: a nested one by its path."""
     return {name: value for name, value in _flat(comparison.settings) if name != "commands"}
 

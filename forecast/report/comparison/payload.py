@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from forecast.comparison.comparison import Comparison
 from forecast.report.comparison.columns import METRIC
-from forecast.report.comparison.compared import Compared, Panel, models_of, panels_of, ranking_metric, reference_of
+from forecast.report.comparison.compared import Panel, models_of, panels_of, ranking_metric, reference_of
 from forecast.report.comparison.diagram import bars, bars_of_groups, pareto_front
 from forecast.report.comparison.explorer import Explorer
 
@@ -19,7 +20,7 @@ ROOM = 4_000_000  # bytes of numbers; the tables have the rest of a page of 5 MB
 _NAMES = ("fit_seconds", "skill", "skill_low", "skill_high")
 
 
-def payload(comparison: Compared, *, room: int = ROOM) -> tuple[str, list[str]]:
+def payload(comparison: Comparison, *, room: int = ROOM) -> tuple[str, list[str]]:
     """Return the numbers of all charts as compact JSON, and what was left out of them.
 
     Parameters
@@ -84,7 +85,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _panel(comparison: Compared, panel: Panel, *, models: Sequence[str]) -> dict[str, Any]:
+def _panel(comparison: Comparison, panel: Panel, *, models: Sequence[str]) -> dict[str, Any]:
     board = panel.of(comparison.leaderboard)
     metric = ranking_metric(board)
     return {

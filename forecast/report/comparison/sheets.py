@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from forecast.comparison.comparison import Comparison
 from forecast.report.comparison.columns import METRIC, Column, best_of, percent
-from forecast.report.comparison.compared import Compared, Panel, models_of, panels_of
+from forecast.report.comparison.compared import Panel, models_of, panels_of
 from forecast.report.numbers import is_number, written
 
 
@@ -50,7 +51,7 @@ def models_sheet(rows: pd.DataFrame, columns: Sequence[Column]) -> Sheet:
     return Sheet(heads, [list(cells) for cells in zip(*parts, strict=True)])
 
 
-def overview_sheet(comparison: Compared, metric: str) -> Sheet:
+def overview_sheet(comparison: Comparison, metric: str) -> Sheet:
     """Lay out one metric, a model a row and a data set with its horizon a column."""
     models, column = models_of(comparison), METRIC[metric]
     heads = [Head("model", "what forecasts", numeric=False)]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from itertools import groupby
 
+from forecast.comparison.comparison import Comparison
 from forecast.errors import ConfigError, unknown_name
 from forecast.report.comparison.columns import METRIC, leaderboard_columns
-from forecast.report.comparison.compared import Compared, panels_of, ranking_metric, reference_of
+from forecast.report.comparison.compared import panels_of, ranking_metric, reference_of
 from forecast.report.comparison.sheets import Head, Sheet, models_sheet, overview_sheet
 
 _MARKDOWN = re.compile(r"([\\`*_\[\]|#~$])")
@@ -19,7 +20,7 @@ _LATEX = {
 }  # fmt: skip
 
 
-def markdown_table(comparison: Compared, metric: str | None = None) -> str:
+def markdown_table(comparison: Comparison, metric: str | None = None) -> str:
     """Return the result as a Markdown table, the best of each column in bold.
 
     Parameters
@@ -43,7 +44,7 @@ def markdown_table(comparison: Compared, metric: str | None = None) -> str:
     return "".join(f"| {' | '.join(cells)} |\n" for cells in (heads, rules, *rows))
 
 
-def latex_table(comparison: Compared, metric: str | None = None) -> str:
+def latex_table(comparison: Comparison, metric: str | None = None) -> str:
     r"""Return the result as a LaTeX `tabular` with the rules of booktabs, the best of each column in bold.
 
     Parameters
@@ -76,7 +77,7 @@ def latex_table(comparison: Compared, metric: str | None = None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _sheet(comparison: Compared, metric: str | None) -> Sheet:
+def _sheet(comparison: Comparison, metric: str | None) -> Sheet:
     if metric is not None and metric not in METRIC:
         raise ConfigError(unknown_name("metric", metric, METRIC))
     panels = panels_of(comparison)
