@@ -123,9 +123,38 @@ def test_series_that_a_model_has_no_error_of_are_left_out_and_told() -> None:
     windows.loc[(windows["model"] == "lstm") & windows["series"].isin(["s3", "s7"]), "mase"] = np.nan
     found = _found(windows)
     assert set(found.pairs["series"]) == set(found.ranks["series"]) == {38}
-    assert "2 of 40 series are left out: not every model has an error there (lstm the fewest)." in found.sentences
+    assert "2 of 40 series are left out: not every model (least often lstm) has an error there." in found.sentences
     with pytest.raises(DataError, match="'gru' has the fewest"):
         pairs_table(_errors().assign(gru=np.nan))
+
+
+def test_series_without_an_error_of_any_model_leave_the_tests_over_windows_to_the_others() -> None:
+    windows = _windows(3, folds=30)
+    windows.loc[windows["series"] == "s2", "mase"] = np.nan
+    found = _found(windows)
+    assert set(found.pairs["test"]) == {"Diebold-Mariano"} and set(found.pairs["n"]) == {30}
+    assert "1 of 3 series are left out: no model has an error there." in found.sentences
+
+
+def test_skill_is_that_of_the_errors_shown_where_windows_lack_a_series() -> None:
+    windows = _windows(2, folds=30)
+    windows = windows[~((windows["series"] == "s1") & (windows["fold"] <= 12))]
+    windows.loc[(windows["model"] == "gru") & (windows["fold"] <= 12), "mase"] *= 9  # in the windows that lack a series
+    found = _found(windows)
+    means = _per_series(windows).groupby("model")["mase"].mean()
+    standing = found.standing.set_index("model")
+    assert standing["skill"]["gru"] == pytest.approx(1 - means["gru"] / means["seasonal_naive"])
+    assert standing["skill"]["gru"] < 0 < _row(found.pairs, "gru", "seasonal_naive")["skill"]
+    assert standing[["skill_low", "skill_high"]].isna().all(axis=None)
+    assert "12 of 30 windows are left out of the tests: they lack a series." in found.sentences
+
+
+def test_a_method_without_any_error_is_beaten_by_nobody_and_told() -> None:
+    errors = _errors(12).assign(seasonal_naive=0.0)
+    told = pair_sentence(_row(pairs_table(errors), "gru", "seasonal_naive"))
+    assert told.startswith("gru loses to seasonal naive on 100 % of series, with errors where the other makes none;")
+    found = _found(_windows(12).assign(mase=lambda rows: rows["mase"].where(rows["model"] != "seasonal_naive", 0.0)))
+    assert "No model here is better than repeating the last season." in found.sentences
 
 
 def test_a_model_that_shares_no_series_with_the_rest_is_left_out_and_told() -> None:

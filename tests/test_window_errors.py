@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from forecast import Columns
+from forecast.comparison.joining import joined
 from forecast.evaluation import metrics, window_errors
 from forecast.evaluation.averages import averaged
 from forecast.evaluation.metrics import METRICS
@@ -109,3 +110,17 @@ def test_what_does_not_fit_is_refused() -> None:
     values[1, 2, 0] = NAN
     with pytest.raises(ValueError, match="origin 1, step 3, channel 0 has no forecast"):
         _errors(truth, values)
+
+
+def test_windows_joined_are_the_series_also_where_many_truths_are_zero() -> None:
+    draw = np.random.default_rng(3)
+    truth = draw.poisson(0.7, (12, 5, 2)).astype(float)
+    truth[draw.random(truth.shape) < 0.2] = np.nan
+    values = draw.random((12, 5, 2, 1))
+    found = window_errors.window_errors(
+        truth, values, series=np.repeat([0, 1, 2], 4), levels=(), scales=Scales(np.nan, np.nan, np.nan)
+    )
+    again = joined([found.per_window], ["series", "channel"]).sort_values(["series", "channel"], ignore_index=True)
+    expected = found.per_series.sort_values(["series", "channel"], ignore_index=True)
+    pd.testing.assert_frame_equal(again, expected, check_dtype=False)
+    assert again["mape"].notna().any()

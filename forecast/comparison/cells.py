@@ -22,7 +22,7 @@ from forecast.evaluation.step_errors import DECILES, INTERVALS, Scales
 from forecast.evaluation.window_errors import window_errors
 from forecast.frames import FORECAST, level_name
 
-RESULTS = 1  # raised whenever the same settings come to give other results
+RESULTS = 2  # raised whenever the same settings come to give other results
 NUMBERS = 4_000_000  # of forecasts that are made in one go
 DRAWN_SERIES, DRAWN_FOLDS = 24, 8  # whose forecasts are kept for a person to look at, spread evenly
 DRAWN_LEVELS = tuple(sorted(sum(INTERVALS.values(), ())))

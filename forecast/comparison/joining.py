@@ -16,13 +16,13 @@ PAIR = ["series", "channel"]
 def joined(tables: Sequence[pd.DataFrame], by: list[str]) -> pd.DataFrame:
     """Return the metrics of cells that are parted over tables or rows, over all their observed steps."""
     table = pd.concat(tables, ignore_index=True)
-    steps = table["n"].to_numpy(np.float64)[:, None]
     terms = [name for name in METRICS if name not in ("rmse", "wql")]
     values = table[terms].assign(rmsse=table["rmsse"] ** 2)
-    known = values.notna()
-    sums = (values * steps).assign(**{name: table[name] for name in by}).groupby(by, sort=False)[terms].sum()
-    weights = (known * steps).assign(**{name: table[name] for name in by}).groupby(by, sort=False)[terms].sum()
+    steps = pd.DataFrame({name: table["nonzero" if name == "mape" else "n"] for name in terms}).where(values.notna(), 0)
+    keys = {name: table[name] for name in by}
+    sums = (values * steps).assign(**keys).groupby(by, sort=False)[terms].sum()
+    weights = steps.assign(**keys).groupby(by, sort=False)[terms].sum()
     means = sums / weights.where(weights > 0)
-    extra = table.groupby(by, sort=False)[["n", "loss", "size"]].sum(min_count=1)
+    extra = table.groupby(by, sort=False)[["n", "nonzero", "loss", "size"]].sum(min_count=1)
     means = means.assign(rmsse=np.sqrt(means["rmsse"]), rmse=np.sqrt(means["mse"]), **extra)
     return means.assign(wql=pooled(means))[list(CELL)].reset_index()

@@ -12,7 +12,8 @@ from forecast.evaluation.metrics import METRICS
 from forecast.evaluation.step_errors import TERMS
 
 _Column = pd.Series | NDArray
-CELL = ("n", *METRICS, "loss", "size")  # columns of a cell: observed steps, metrics, and the two sums that `wql` is of
+# Columns of a cell: observed steps, those of them whose truth is not 0, metrics, and the two sums that `wql` is of.
+CELL = ("n", "nonzero", *METRICS, "loss", "size")
 
 
 def cells(errors: pd.DataFrame, by: list[str]) -> pd.DataFrame:
@@ -20,24 +21,30 @@ def cells(errors: pd.DataFrame, by: list[str]) -> pd.DataFrame:
     grouped = errors.groupby(by)
     sums = grouped[["crps", "size"]].sum(min_count=1)
     means = grouped[list(TERMS)].mean()
-    return metrics_of(means, count=grouped["mae"].count(), loss=sums["crps"], size=sums["size"]).reset_index()
+    counts = grouped[["mae", "mape"]].count()
+    return metrics_of(
+        means, count=counts["mae"], nonzero=counts["mape"], loss=sums["crps"], size=sums["size"]
+    ).reset_index()
 
 
-def metrics_of(means: pd.DataFrame, *, count: _Column, loss: _Column, size: _Column) -> pd.DataFrame:
+def metrics_of(means: pd.DataFrame, *, count: _Column, nonzero: _Column, loss: _Column, size: _Column) -> pd.DataFrame:
     """Return metrics from means of `TERMS` over the steps of each cell, and from sums of its quantile losses and sizes.
 
     Parameters
     ----------
     means : DataFrame
         A row a cell.
-    count, loss, size : array-like
-        Of each cell: observed steps, sum of the quantile losses, sum of the absolute truth beside them.
+    count, nonzero, loss, size : array-like
+        Of each cell: observed steps, those whose truth is not 0, sum of the quantile losses, sum of the absolute truth
+        beside them.
 
     Returns
     -------
     DataFrame with the columns `CELL`, and the index of `means`.
     """
-    table = means.assign(n=count, loss=loss, size=size, rmse=np.sqrt(means["mse"]), rmsse=np.sqrt(means["rmsse"]))
+    table = means.assign(
+        n=count, nonzero=nonzero, loss=loss, size=size, rmse=np.sqrt(means["mse"]), rmsse=np.sqrt(means["rmsse"])
+    )
     return table.assign(wql=pooled(table))[list(CELL)]
 
 

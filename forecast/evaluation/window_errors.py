@@ -115,7 +115,8 @@ def _table(sums: _Sums, places: tuple[NDArray[np.int64], ...], keys: dict[str, N
     known = np.where(counts > 0, totals, np.nan)
     means = pd.DataFrame(dict(zip(TERMS, known / np.maximum(counts, 1), strict=True)))
     about = dict(zip(TERMS, known, strict=True))
-    cells = metrics_of(means, count=counts[TERMS.index("mae")], loss=about["crps"], size=about["size"])
+    count, nonzero = (counts[TERMS.index(name)] for name in ("mae", "mape"))
+    cells = metrics_of(means, count=count, nonzero=nonzero, loss=about["crps"], size=about["size"])
     return pd.concat([pd.DataFrame(keys), cells], axis=1)
 
 

@@ -73,20 +73,24 @@ def findings(
         errors = _comparable(whole)
         if errors.shape[1] < 2:
             continue
-        windows = None
-        if per_window is not None and len(complete(errors)) < FEWEST_SERIES:
+        windows, without, compared = None, 0, complete(errors).index
+        if per_window is not None and len(compared) < FEWEST_SERIES:
             held = per_window[(per_window["data"] == data) & (per_window["horizon"] == horizon)]
+            held = held[held["series"].isin(compared)]
             windows = over_windows(held, chosen, models=list(errors.columns))
+            without = held["fold"].nunique() - (0 if windows is None else len(windows))
         reach = overlap(horizon=horizon, step=step or horizon)
         settings: dict[str, Any] = {"metric": chosen, "correction": correction, "alpha": alpha, "seed": seed}
         pairs = pairs_table(errors, windows=windows, overlap=reach, **settings)
         ranks = ranks_table(errors, alpha=alpha)
         beaten = _reference(errors, reference.get((data, horizon)) if isinstance(reference, Mapping) else reference)
         standing = standing_table(errors, pairs, ranks, reference=beaten)
+        if without:  # the interval would be of other errors than the skill
+            standing[["skill_low", "skill_high"]] = np.nan
         for name, table in {"pairs": pairs, "ranks": ranks, "standing": standing}.items():
             found[name].append(_labelled(table, data=data, horizon=horizon))
         told = sentences(pairs, ranks, reference=beaten, correction=correction, alpha=alpha)
-        words.append((data, horizon, [*told, *_left_out(whole, errors)]))
+        words.append((data, horizon, [*told, *_left_out(whole, errors), *_left_out_windows(windows, without)]))
     columns = {"pairs": PAIRS, "ranks": RANKS, "standing": STANDING}
     tables = {
         name: pd.concat(held, ignore_index=True) if held else pd.DataFrame(columns=[*TASK, *columns[name]])
@@ -145,9 +149,17 @@ def _left_out(whole: pd.DataFrame, errors: pd.DataFrame) -> list[str]:
     found = [f"{name} is left out of the tests: no series has an error of every model with it." for name in dropped]
     missing, fewest = len(errors) - len(complete(errors)), errors.notna().sum().idxmin()
     if missing:
-        why = f"not every model has an error there ({fewest} the fewest)"
-        found.append(f"{missing} of {len(errors)} series are left out: {why}.")
+        nobody = int(errors.isna().all(axis=1).sum())
+        why = "no model" if missing == nobody else f"not every model (least often {fewest})"
+        found.append(f"{missing} of {len(errors)} series are left out: {why} has an error there.")
     return found
+
+
+def _left_out_windows(windows: pd.DataFrame | None, without: int) -> list[str]:
+    """Say how many windows the tests do without."""
+    if windows is None or not without:
+        return []
+    return [f"{without} of {without + len(windows)} windows are left out of the tests: they lack a series."]
 
 
 def _labelled(table: pd.DataFrame, *, data: str, horizon: int) -> pd.DataFrame:

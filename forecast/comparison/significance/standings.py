@@ -83,7 +83,9 @@ def standing_table(
     wins = dict(zip(map(str, held.columns), (values == values.min(axis=1, keepdims=True)).sum(axis=0), strict=True))
     table = ranks[["model", "mean_rank"]].rename(columns={"mean_rank": "rank"})
     table = table.assign(wins=table["model"].map(wins), reference=reference or "")
-    against = pairs.loc[pairs["other"] == reference, ["model", "skill", "skill_low", "skill_high"]]
-    table = table.merge(against, on="model", how="left")
+    means = held.mean().rename(index=str)
+    worth = 1 - means / (means[reference] if reference is not None and means[reference] > 0 else np.nan)
+    table = table.assign(skill=table["model"].map(worth))
     table.loc[table["model"] == reference, "skill"] = 0.0
-    return table[list(STANDING)]
+    against = pairs.loc[pairs["other"] == reference, ["model", "skill_low", "skill_high"]]
+    return table.merge(against, on="model", how="left")[list(STANDING)]

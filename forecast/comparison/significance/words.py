@@ -177,6 +177,8 @@ def _unit(row: Any) -> str:
 
 def _worth(row: Any) -> str:
     """Return how much lower or higher the mean error is, with its interval."""
+    if np.isnan(row.skill):
+        return "errors where the other makes none"
     sign = 1 if row.skill > 0 else -1
     low, high = sorted((sign * row.skill_low, sign * row.skill_high))
     interval = "" if np.isnan(low) else f" (95 % interval {_number(low)} to {_percent(high)})"
