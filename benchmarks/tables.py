@@ -18,6 +18,7 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,6 @@ class Plan:
 
 FEW_SERIES = Plan(changes={"folds": 20})  # so that a test over windows has enough of them
 PLANS = {
-    "sales": Plan(changes={"folds": 8}),
     "weather": FEW_SERIES,
     "weather_joint": FEW_SERIES,
     "seattle_weather": FEW_SERIES,
@@ -200,6 +200,7 @@ def _filled(page: str, name: str, told: str) -> str:
     return f"{head}{begin(name)}\n{told}\n{end(name)}{rest.split(end(name), 1)[1]}"
 
 
+@cache
 def _real_names() -> Sequence[str]:
     settings = {name: data_settings(name) for name in data_names()}
     return [name for name, data in settings.items() if data["ships"] is not None or data["public"] is not None]
