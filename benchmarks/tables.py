@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import re
 import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -32,7 +33,7 @@ from forecast.comparison.settings import Protocol, named_protocol
 from forecast.config import networks
 from forecast.data.catalogue import HERE, SHIPS, data_names, data_settings, place_of
 from forecast.data.splits import usual_context
-from forecast.errors import ConfigError
+from forecast.errors import ConfigError, ForecastError
 from forecast.files import write_whole
 from forecast.jobs.comparing import shown_cells
 from forecast.jobs.console import new_console
@@ -80,16 +81,19 @@ def main() -> None:
         raise ConfigError(
             f"'{arguments.page}' has no place for tables. Give it the line '{begin(NOT_RUN)}' and its end."
         )
+    refused: list[str] = []
     for name in arguments.names or at_hand():
-        data = load_data(name, fetch=False)
-        plan = PLANS.get(name, Plan(data.protocol or "rolling"))
-        told = section(data, plan, compared(data, plan, arguments), command=command(name, plan, arguments))
-        if arguments.peers:
-            told += f"\n\nPeers: {', '.join(f'{library} {number}' for library, number in versions().items())}."
+        try:
+            told = section_of(name, arguments)
+        except ForecastError as error:  # one data set is no end of the others
+            refused.append(f"{name}: {error}")
+            continue
         if arguments.page is None:
             print(told, flush=True)
         else:
             write_whole(arguments.page, with_section(arguments.page.read_text(encoding="utf-8"), name, told))
+    if refused:
+        sys.exit("\n".join(refused))
 
 
 def parsed() -> argparse.Namespace:
@@ -113,6 +117,16 @@ def parsed() -> argparse.Namespace:
 def at_hand() -> list[str]:
     """Return the data sets of the catalogue whose tables are on this machine, without those that are made up."""
     return [name for name in data_names() if place_of(data_settings(name)) in (HERE, SHIPS)]
+
+
+def section_of(name: str, arguments: argparse.Namespace) -> str:
+    """Run what the store lacks of a data set, and return its section."""
+    data = load_data(name, fetch=False)
+    plan = PLANS.get(name, Plan(data.protocol or "rolling"))
+    told = section(data, plan, compared(data, plan, arguments), command=command(name, plan, arguments))
+    if not arguments.peers:
+        return told
+    return f"{told}\n\nPeers: {', '.join(f'{library} {number}' for library, number in versions().items())}."
 
 
 def compared(data: DataSet, plan: Plan, arguments: argparse.Namespace) -> Comparison:
@@ -150,10 +164,11 @@ def section(data: DataSet, plan: Plan, found: Comparison, *, command: str) -> st
     """Return what a page tells of a data set: how it was scored, every model, the words, and who failed."""
     scores, protocol = found.scores.iloc[0], plan.resolved
     origins = found.per_window[["model", "seed", "series", "cutoff"]]
+    several = " and targets" if len(data.columns.targets) > 1 else ""
     windows = int(origins.groupby(["model", "seed"]).size().iloc[0])
     parts = [
         f"## {data.title}",
-        f"{data.about} {int(scores['series_count']):,} series and targets, horizon {int(scores['horizon'])}, "
+        f"{data.about} {int(scores['series_count']):,} series{several}, horizon {int(scores['horizon'])}, "
         f"{windows:,} windows; protocol `{plan.protocol}`; {_count(found.settings['seeds'], 'seed')}.",
         f"    {command}",
         markdown_table(found).strip(),

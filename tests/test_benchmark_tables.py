@@ -54,7 +54,7 @@ def test_a_page_is_the_same_after_a_second_call_and_its_command_runs_nothing_new
     capsys.readouterr()
     assert forecast(*shlex.split(line)[1:], "hydra.run.dir=run") == 0
     assert "4 cells, 4 of them in the store" in capsys.readouterr().out
-    assert "2 series and targets, horizon 12, 10 windows; protocol `rolling`; 1 seed." in told
+    assert "2 series, horizon 12, 10 windows; protocol `rolling`; 1 seed." in told
     assert all(f"\n| {name} |" in told for name in ("linear", "drift", "naive", r"seasonal\_naive"))
     assert "Not entered: `attention`" in told and "`gru`" in told and told.endswith("\n\nMore words.\n")
 
