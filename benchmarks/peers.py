@@ -7,9 +7,9 @@ They are no dependencies. In an environment of their own, beside this package:
 
 Two budgets. `defaults`: the settings that a library comes with, and what its guides add: Darts gets its `Scaler`.
 `equal`: the training steps, windows a step, hidden size, layers, context and quantiles of this package's networks;
-learning rate and scaling stay theirs (Darts: reversible instance normalisation). Both libraries forecast each series
-from its own past, and neither takes gaps: these are filled by straight lines. They are fitted anew at each origin, as
-any adapter is.
+learning rate and scaling stay theirs (Darts: reversible instance normalisation, or its `Scaler` where a network lacks
+that). Both libraries forecast each series from its own past, and neither takes gaps: these are filled by straight
+lines. They are fitted anew at each origin, as any adapter is.
 """
 
 from __future__ import annotations
@@ -111,7 +111,8 @@ class DartsPeer:
     options : dict
         Arguments of the class.
     levels : tuple of float
-        Quantiles that it learns; none for its own loss, which is MSE, on series scaled by its `Scaler`.
+        Quantiles that it learns; none for its own loss, which is MSE. Series are scaled by its `Scaler` where the
+        options do not ask for instance normalisation.
     """
 
     def __init__(
@@ -132,7 +133,7 @@ class DartsPeer:
             self.series = TimeSeries.from_group_dataframe(
                 filled, group_cols=ID, time_col=STEP, value_cols=VALUE, freq=1
             )
-            self.scaler = None if self.levels else Scaler()
+            self.scaler = None if self.options.get("use_reversible_instance_norm") else Scaler()
             if self.scaler is not None:
                 self.series = self.scaler.fit_transform(self.series)
             self.fitted = self._model()
@@ -220,10 +221,13 @@ def _darts(lengths: Lengths, budget: str, training: Training) -> dict[str, Adapt
         return {name: DartsPeer(kind, lengths, options={"model": "GRU"}) for kind, name in names.items()}
     options = {
         "model": "GRU", "hidden_dim": read("model", "gru")["hidden_size"], "batch_size": training.batch_size,
-        "n_epochs": training.steps, "use_reversible_instance_norm": True,
-        "pl_trainer_kwargs": {"max_steps": training.steps},
+        "n_epochs": training.steps, "pl_trainer_kwargs": {"max_steps": training.steps},
     }  # fmt: skip
-    return {f"{name}_equal": DartsPeer(kind, lengths, options=options, levels=SCORED) for kind, name in names.items()}
+    own = {"BlockRNNModel": {"use_reversible_instance_norm": True}, "RNNModel": {}}  # which ignores it
+    return {
+        f"{name}_equal": DartsPeer(kind, lengths, options={**options, **own[kind]}, levels=SCORED)
+        for kind, name in names.items()
+    }
 
 
 def _filled(panel: Panel) -> pd.DataFrame:
