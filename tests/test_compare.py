@@ -131,6 +131,24 @@ def test_an_adapter_that_gives_something_else_fails_alone_with_its_reason(spoil:
     assert "1 failed" in repr(found)
 
 
+def test_an_adapter_on_trading_days_gives_weekdays_and_is_scored_on_the_days_that_came() -> None:
+    class Business(LastValue):
+        def predict(self, horizon: int) -> pd.DataFrame:
+            days = {name: pd.bdate_range(last, periods=horizon + 1)[1:] for name, last in self.time_.items()}
+            parts = [
+                pd.DataFrame({"unique_id": name, "ds": days[name], "forecast": value})
+                for name, value in self.last_.items()
+            ]
+            return pd.concat(parts)
+
+    frame = made_frame(rows=80, freq="B")
+    frame = frame[~frame["ds"].isin(pd.to_datetime(["2024-02-19", "2024-04-12", "2024-04-16"]))]
+    columns, plan = Columns(gaps="rows"), Protocol(folds=3, step=2)
+    found = compare(frame, {"business": Business()}, horizons=4, protocol=plan, columns=columns)
+    mae = found.leaderboard.set_index("model")["mae"]
+    assert mae["business"] == pytest.approx(mae["naive"])
+
+
 def test_an_adapter_gets_the_table_with_its_covariates_up_to_the_origin() -> None:
     seen: list[pd.DataFrame] = []
 
@@ -273,3 +291,11 @@ def test_a_model_is_named_after_its_changes_and_has_its_own_loss_and_training() 
     assert deepar["loss"]["_target_"].endswith("StudentT") and deepar["training"]["steps"] == 7
     assert deep["model"]["layers"] == 2 and deep["loss"]["_target_"].endswith("Quantile")
     assert own["loss"]["_target_"].endswith("MAE") and own["training"]["steps"] == 9
+
+
+def test_where_it_computes_counts_the_same_by_name_and_written_out() -> None:
+    task = task_of(Contested("made", made_frame()), horizon=4, protocol=PLAN)
+    training = Training(steps=2)
+    given = [Shared(training, accelerator=one) for one in ("cpu", read("accelerator", "cpu"))]
+    named, written = (entries_of("linear", shared=one)[0].settings(task, seed=0) for one in given)
+    assert named == written and named["accelerator"]["accelerator"] == "cpu"

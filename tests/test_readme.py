@@ -21,7 +21,7 @@ from forecast.evaluation.baselines import BASELINES
 from forecast.evaluation.metrics import METRICS
 
 ROOT = Path(__file__).parents[1]
-RECORDS = ("experiments",)  # of what was run once
+RECORDS = ("experiments", "benchmarks")  # of what was run once
 PAGES = {
     name: (ROOT / name).read_text(encoding="utf-8") if (ROOT / name).is_file() else ""
     for name in (

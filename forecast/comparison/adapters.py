@@ -44,7 +44,8 @@ class Adapter(Protocol):
         Returns
         -------
         DataFrame with id, time, ``forecast`` and, if it likes, quantiles (``q0.1`` ... ``q0.9``, ``q0.025``,
-        ``q0.975``); with several targets a column ``target``. A row for each series and step.
+        ``q0.975``); with several targets a column ``target``. A row for each series and step. Where the rows are the
+        grid (``gaps="rows"``), times are those that the frequency lays after the last row, such as weekdays.
         """
 
 
@@ -140,6 +141,8 @@ def _values(
     levels = _levels(given)
     empty = np.where(counts[:, None, :, None], 0.0, np.nan) * np.ones((1, horizon, 1, 1 + len(levels)))
     wanted = forecast_frame(panel, origins.series, origins.ends, empty, levels)
+    if panel.freq.rows:
+        wanted[columns.time] = _laid_ahead(panel, origins, counts=counts, horizon=horizon)
     keys = [columns.id, columns.time, *([TARGET] if TARGET in wanted else [])]
     absent = [name for name in (*keys, FORECAST) if name not in given]
     if absent:
@@ -162,6 +165,13 @@ def _values(
     origin, channel = np.nonzero(counts)
     values[origin, :, channel] = numbers.reshape(len(origin), horizon, -1)
     return values, levels
+
+
+def _laid_ahead(panel: Panel, origins: Origins, *, counts: np.ndarray, horizon: int) -> pd.Series:
+    """Return the times after each origin as they look from there, row by row: which rows come nobody knows yet."""
+    origin, _ = np.nonzero(counts)
+    last = panel.stamps(origins.series[origin], origins.ends[origin] - 1)
+    return panel.stamp_column(panel.freq.shift(last[:, None], np.arange(1, horizon + 1)).reshape(-1))
 
 
 def _levels(given: Any) -> list[float]:

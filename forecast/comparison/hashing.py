@@ -16,6 +16,7 @@ from forecast.config import GROUPS, TARGET, settings, usual
 from forecast.data.columns import Columns
 from forecast.data.panel import Panel
 from forecast.forecaster import Forecaster
+from forecast.parameters import accelerator_of
 from forecast.training.settings import Training
 
 SILENT = ("columns", "progress", "processes", "n_jobs", "verbose")  # move no forecast, or are those of the table
@@ -85,7 +86,7 @@ def described(value: Any) -> Any:
 
 
 def _of_forecaster(forecaster: Forecaster) -> dict[str, Any]:
-    """Return what a forecaster is made of, whether it was named, written out, or left to what goes with its model."""
+    """Return what a forecaster is made of and where, whether named, written out, or left to what goes with it."""
     given = forecaster.get_params(deep=False)
     loss = given["loss"] or usual("loss", given["model"])
     scaling = given["scaling"] or usual("scaling", given["model"], loss=loss)
@@ -93,7 +94,8 @@ def _of_forecaster(forecaster: Forecaster) -> dict[str, Any]:
     training = {**(given["training"] or Training()).get_params()}
     training["optimizer"] = settings("optimizer", training["optimizer"])
     resolved = {group: {**_code_of(made[group]), **described(settings(group, made[group]))} for group in GROUPS}
-    return {**_of_names(given), **resolved, "training": _of_names(training)}
+    place = described(accelerator_of(given["accelerator"]))
+    return {**_of_names(given), **resolved, "training": _of_names(training), "accelerator": place}
 
 
 def _of_names(values: dict[str, Any]) -> dict[str, Any]:

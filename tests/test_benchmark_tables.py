@@ -1,0 +1,181 @@
+"""The page of benchmarks and its peers: what is run, what is written, and that published figures come out."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shlex
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from command import forecast
+from comparing import Spoiled
+from frames import made_frame
+
+from forecast import Columns, DataSet, compare, load_data
+from forecast.comparison.settings import Protocol
+from forecast.errors import ConfigError
+from forecast.evaluation.simple import SCORED
+
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))  # scripts, not a package
+peers, tables = map(importlib.import_module, ("peers", "tables"))
+
+EMPTY = f"# Words\n\n{tables.begin(tables.NOT_RUN)}\n{tables.end(tables.NOT_RUN)}\n\nMore words.\n"
+LENGTHS = peers.Lengths(horizon=4, context=14, columns=Columns(), freq=None)
+
+
+def called(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
+    monkeypatch.setattr(sys, "argv", ["tables.py", *words])
+    tables.main()
+
+
+@pytest.fixture
+def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("FORECAST_DATASETS", raising=False)
+    (tmp_path / "page.md").write_text(EMPTY, encoding="utf-8")
+    return tmp_path / "page.md"
+
+
+def test_a_page_is_the_same_after_a_second_call_and_its_command_runs_nothing_new(
+    page: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("sales", "--page", "page.md", "--models", "linear", "drift", "--steps", "2")
+    called(monkeypatch, *words)
+    told = page.read_text(encoding="utf-8")
+    line = next(line for line in told.splitlines() if line.startswith("    forecast compare"))
+    called(monkeypatch, *words)
+    assert page.read_text(encoding="utf-8") == told
+    capsys.readouterr()
+    assert forecast(*shlex.split(line)[1:], "hydra.run.dir=run") == 0
+    assert "4 cells, 4 of them in the store" in capsys.readouterr().out
+    assert "2 series, horizon 12, 10 windows; protocol `rolling`; 1 seed." in told
+    assert all(f"\n| {name} |" in told for name in ("linear", "drift", "naive", r"seasonal\_naive"))
+    assert "Not entered: `attention`" in told and "`gru`" in told and told.endswith("\n\nMore words.\n")
+
+
+def test_a_section_takes_the_place_of_its_former_self_and_what_has_none_is_named() -> None:
+    first = tables.with_section(EMPTY, "sales", "old")
+    both = tables.with_section(first, "stocks", "shares")
+    again = tables.with_section(both, "sales", "new")
+    assert tables.sections_of(again) == ["sales", "stocks", tables.NOT_RUN]
+    assert "old" not in again and again.count("new") == 1
+    left = again.split("Not run yet: ")[1].split("\n")[0]
+    assert "`m4_weekly`" in left and "`sales`" not in left and "`made_sales`" not in left
+
+
+def test_a_page_without_a_place_for_tables_is_refused_before_anything_runs(
+    page: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page.write_text("# Words\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="begin what was not run"):
+        called(monkeypatch, "sales", "--page", "page.md", "--quick")
+
+
+def test_a_model_that_failed_is_told_with_its_reason() -> None:
+    data = DataSet("made", "made", made_frame(), Columns(), horizon=4, about="Made up.")
+    plan = tables.Plan(changes={"folds": 2})
+    found = compare(data, {"spoiled": Spoiled(lambda table: 1 / 0)}, protocol=plan.resolved)
+    told = tables.section(data, plan, found, command="forecast compare")
+    assert "Failed: `spoiled`: ZeroDivisionError: division by zero" in told and r"| seasonal\_naive |" in told
+
+
+def test_every_plan_is_for_a_data_set_and_its_words_are_its_protocol() -> None:
+    assert tables.PLANS.keys() <= set(tables.data_names())
+    plan = tables.PLANS["exchange_rate"]
+    spans = ["backtest.train=5311", "backtest.validation=760", "backtest.test=1517"]
+    assert plan.words() == ["protocol=long_horizon", *spans, "horizons=[96]"]
+    assert (plan.resolved.train, plan.resolved.step, plan.resolved.standardised) == (5311, 1, True)
+
+
+@pytest.mark.slow
+def test_repeat_last_has_the_published_error_on_exchange_rates() -> None:
+    """.081 / .196 in the tables of long-horizon papers for the last value repeated over 96 steps."""
+    if not os.environ.get("FORECAST_DATASETS"):
+        pytest.skip("FORECAST_DATASETS does not name a folder with the public series")
+    plan = tables.PLANS["exchange_rate"]
+    found = compare(load_data("exchange_rate", fetch=False), "naive", horizons=plan.horizon, protocol=plan.resolved)
+    naive = found.leaderboard.set_index("model").loc["naive"]
+    assert (naive["mse"], naive["mae"]) == pytest.approx((0.081, 0.196), abs=6e-4)
+
+
+class Repeating:
+    """Stands for NeuralForecast: repeats the last value of each series, and adds a quantile's distance from .5."""
+
+    def __init__(self, models: list[Any], freq: int) -> None:
+        self.network, self.freq = models[0], freq
+
+    def fit(self, table: pd.DataFrame) -> None:
+        assert table["y"].notna().all()
+        self.last = table.groupby("unique_id").last()
+
+    def predict(self) -> pd.DataFrame:
+        levels = self.network.get("loss", [0.5])
+        steps = np.arange(1, self.network["h"] + 1) * self.freq
+        rows = [
+            {
+                "unique_id": name,
+                "ds": row["ds"] + step,
+                **{f"level {level}": row["y"] + level - 0.5 for level in levels},
+            }
+            for name, row in self.last.iterrows()
+            for step in steps
+        ]
+        return pd.DataFrame(rows).sample(frac=1, random_state=0)
+
+
+@pytest.fixture
+def standing_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    package = ModuleType("neuralforecast")
+    package.NeuralForecast = Repeating  # type: ignore[attr-defined]
+    package.models = SimpleNamespace(GRU=lambda **given: given)  # type: ignore[attr-defined]
+    losses = ModuleType("neuralforecast.losses.pytorch")
+    losses.MQLoss = lambda quantiles: quantiles  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "neuralforecast", package)
+    monkeypatch.setitem(sys.modules, "neuralforecast.losses", ModuleType("neuralforecast.losses"))
+    monkeypatch.setitem(sys.modules, "neuralforecast.losses.pytorch", losses)
+    monkeypatch.setattr(peers, "version", lambda name: "0")
+
+
+@pytest.mark.parametrize(("freq", "gaps"), [("MS", "mask"), ("D", "mask"), ("B", "rows"), ("1", "mask")])
+def test_forecasts_of_a_peer_land_on_their_series_and_times(standing_in: None, freq: str, gaps: Any) -> None:
+    frame = made_frame(series=3, rows=60, freq=freq)
+    frame = frame.drop(index=[20, 70]).sample(frac=1, random_state=0)  # gaps, in no order
+    lengths = LENGTHS._replace(columns=Columns(gaps=gaps))
+    entered = {
+        "point": peers.NeuralForecastPeer("GRU", lengths, options={}),
+        "levels": peers.NeuralForecastPeer("GRU", lengths, options={}, levels=SCORED),
+    }
+    found = compare(frame, entered, horizons=4, protocol=Protocol(folds=3), columns=lengths.columns)
+    board = found.leaderboard.set_index("model")
+    assert board.loc[["point", "levels"], "mae"].to_numpy() == pytest.approx(board.loc["naive", "mae"])
+    assert board["width"]["levels"] == pytest.approx(0.8) and np.isnan(board["width"]["point"])
+
+
+def test_a_peer_refuses_several_targets(standing_in: None) -> None:
+    frame, columns = made_frame().assign(z=1.0), Columns(target=("y", "z"))
+    peer = peers.NeuralForecastPeer("GRU", LENGTHS._replace(columns=columns), options={})
+    found = compare(frame, {"peer": peer}, horizons=4, protocol=Protocol(folds=2), columns=columns)
+    assert "peers forecast one target, and the table has 2" in found.cells.set_index("model")["reason"]["peer"]
+
+
+def test_without_peers_installed_it_is_told_how_to_have_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peers, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match="neither neuralforecast nor darts is installed"):
+        peers.peers(LENGTHS, budget="equal")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("library", ["neuralforecast", "darts"])
+def test_the_libraries_train_at_equal_budget(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip(library)
+    monkeypatch.setattr(peers, "find_spec", lambda name: name == library or None)
+    entered = peers.peers(LENGTHS, budget="equal", training=tables.Training(steps=2))
+    data = DataSet("made", "made", made_frame(), Columns(), horizon=4)
+    found = compare(data, entered, protocol=Protocol(folds=1))
+    assert set(found.cells["status"]) == {"done"} and found.leaderboard["coverage"].notna().all()
