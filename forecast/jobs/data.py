@@ -90,8 +90,8 @@ def _list(given: argparse.Namespace) -> None:
         printed.add_row(*map(Text, cells))  # as it is written: [x] is no markup
     console = new_console()
     console.print(printed)
-    for name, error in wrong.items():
-        console.print(f"\n{name} is {UNREADABLE}: {error}", markup=False, soft_wrap=True)
+    for name, reason in wrong.items():
+        console.print(f"\n{name} is {UNREADABLE}: {reason}", markup=False, soft_wrap=True)
     console.print("\nforecast data show NAME tells more; forecast train data=NAME uses one.", markup=False)
 
 
