@@ -84,10 +84,10 @@ def _data(words: list[str]) -> None:
     debug = "--debug" in words
     try:
         data([word for word in words if word != "--debug"])
-    except (ForecastError, OSError) as error:
+    except Exception as error:
         if debug:
             raise
-        _stop(str(error))
+        _end(DATA, error)
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -24,7 +24,7 @@ from forecast.config import conf_folder
 from forecast.data.catalogue import data_names, data_settings, place_of
 from forecast.data.laying import laid
 from forecast.data.parsing import PARSERS, parsed
-from forecast.data.public import FOLDER, at_hand, check_public
+from forecast.data.public import FOLDER, at_hand, check_public, public_table
 from forecast.errors import AbsentError, ConfigError, DataError
 from forecast.evaluation.origins import usual_split
 from forecast.schema import register
@@ -159,6 +159,23 @@ def test_the_folder_of_the_environment_is_looked_into_first(tmp_path: Path, monk
     monkeypatch.setenv(FOLDER, str(tmp_path))
     assert at_hand(public) == [tmp_path / "temps.parquet"]
     pd.testing.assert_frame_equal(load_data("temps").frame, own)
+
+
+@pytest.mark.usefixtures("offline")
+def test_tables_under_names_of_ones_own_are_the_same_from_one_file_a_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = pd.DataFrame({"shop": ["b", "a", "a", "b"], "day": [2, 1, 2, 1], "sold": [1.0, 2.0, 3.0, 4.0]})
+    parts = {"late": frame.iloc[:1], "early": frame.iloc[1:]}
+    for name, part in parts.items():
+        part.to_csv(tmp_path / f"{name}.csv", index=False)
+        part.to_parquet(tmp_path / f"{name}.parquet", index=False)
+    pinned = {"address": "https://example.org/a.csv", "bytes": 1, "sha256": "0" * 64}
+    public = {"table": "shops", "parser": "table", "files": dict.fromkeys(parts, pinned)}
+    monkeypatch.setenv(FOLDER, str(tmp_path))
+    found = public_table(public, fetch=False)
+    pd.testing.assert_frame_equal(found, frame)
+    pd.testing.assert_frame_equal(found, parsed("table", {name: tmp_path / f"{name}.csv" for name in parts}))
 
 
 # --- parsers, on files written as the sources write theirs ---

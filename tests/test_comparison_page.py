@@ -317,3 +317,8 @@ def test_frames_are_left_as_they_were() -> None:
     comparison_page(one)
     for name, frame in before.items():
         pd.testing.assert_frame_equal(getattr(one, name), frame)
+
+
+def test_scaled_errors_say_what_they_are_scaled_by() -> None:
+    assert "repeating the last season" in METRIC["mase"].meaning
+    assert "repeating the last value" in METRIC["rmsse"].meaning  # as of `rmsse_scale`, whatever the season

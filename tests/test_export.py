@@ -114,6 +114,17 @@ def test_the_script_of_the_page_forecasts_without_the_package(
         np.testing.assert_allclose(got[name], wanted[name], rtol=1e-5)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no such pipes")
+def test_a_script_is_quiet_where_nobody_reads_on(gru: tuple[Forecaster, Path, float | None], tmp_path: Path) -> None:
+    _history().to_csv(tmp_path / "history.csv", index=False)
+    words = [sys.executable, EXAMPLES / "serve.py", gru[1], tmp_path / "history.csv"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as script:
+        assert script.stdout is not None and script.stderr is not None
+        script.stdout.close()
+        assert script.stderr.read() == b""
+    assert script.returncode == 1
+
+
 def test_batches_of_any_size_and_series_never_met_go_through_one_graph(
     gru: tuple[Forecaster, Path, float | None],
 ) -> None:

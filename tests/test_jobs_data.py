@@ -159,6 +159,52 @@ def test_words_that_make_no_sense_end_in_one_message(line: str, told: str, capsy
     assert told in err and err.startswith("forecast: ") and len(err.splitlines()) == 1
 
 
+ODD = {
+    "defaults: 5": "'conf/data/odd.yaml': defaults is a list of names, got 5",
+    "name: K\xf6ln": "'conf/data/odd.yaml' is not UTF-8 (invalid start byte at byte 7). Save it as UTF-8.",
+    "about: 2024-13-45": "'conf/data/odd.yaml' is no YAML: month must be in 1..12",
+    "columns: null": "data.columns says which column has which role, got None",
+    "{columns: {target: null}, minimum: {y: 0}}": "columns.target is a name or a list of names, got None",
+    'public: {table: a, parser: table, files: {a: {address: "https://[x", bytes: 1, sha256: a}}}': "'https://[x' of "
+    "data.public is no address (Invalid IPv6 URL)",
+}
+
+
+@pytest.mark.parametrize(("content", "told"), ODD.items())
+def test_one_odd_file_leaves_the_list_of_the_others(
+    content: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _mine()
+    Path("conf/data/odd.yaml").write_text(content, encoding="latin-1")
+    assert forecast("data", "list", "--config-dir", "conf") == 0
+    out = capsys.readouterr().out
+    assert re.search(r"^mine .*here *$", out, re.MULTILINE) and re.search(r"^odd .* unreadable *$", out, re.MULTILINE)
+    assert f"odd is unreadable: {told}" in out
+    assert forecast("data", "show", "odd", "--config-dir", "conf") == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"forecast: {told}") and len(err.splitlines()) == 1
+
+
+def test_brackets_in_a_licence_are_text(capsys: pytest.CaptureFixture[str]) -> None:
+    _written("mine", path="sold.csv", defaults=None, licence="mine [/x] [red]")
+    assert forecast("data", "list", "--config-dir", "conf") == 0
+    assert re.search(r"^mine .* mine \[/x\] \[red\] +no such file *$", capsys.readouterr().out, re.MULTILINE)
+
+
+def test_an_error_that_nobody_foresaw_is_one_line_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("odd")
+
+    monkeypatch.setattr("forecast.jobs.data.place_of", broken)
+    assert forecast("data", "show", "sales") == 1
+    err = capsys.readouterr().err
+    assert err.startswith("forecast: RuntimeError: odd. This is a bug of this program") and len(err.splitlines()) == 1
+    with pytest.raises(RuntimeError, match="odd"):
+        forecast("data", "show", "sales", "--debug")
+
+
 def test_a_public_data_set_is_fetched_once(address: str, capsys: pytest.CaptureFixture[str]) -> None:
     _public(address)
     words = ("shops", "--config-dir", "conf")
@@ -222,7 +268,7 @@ def test_a_file_of_ones_own_that_is_gone_is_told(capsys: pytest.CaptureFixture[s
     _mine()
     Path("sold.csv").unlink()
     assert forecast("data", "show", "mine", "--config-dir", "conf") == 0
-    assert re.search(r"^table +no such file$", capsys.readouterr().out, re.MULTILINE)
+    assert re.search(r"^table +no such file *$", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_ours_counts_for_hydra_too_where_two_data_sets_have_one_name(capsys: pytest.CaptureFixture[str]) -> None:

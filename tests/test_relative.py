@@ -69,7 +69,7 @@ def test_few_series_have_their_names_beside_their_dots() -> None:
     figure = series_error_figure(_errors(4), model="net", rival="ridge", metric="MASE")
     [axis] = figure.axes
     assert [label.get_text() for label in axis.get_yticklabels()] == ["s0", "s1", "s2", "s3"]
-    assert axis.get_xlabel() == "MASE of net over that of ridge" and axis.get_xscale() == "log"
+    assert axis.get_xlabel() == "MASE of net over that of ridge (logarithmic)" and axis.get_xscale() == "log"
     assert figure._suptitle.get_text() == "net is better on 2 of 4 series (50%); median ratio 1.03"
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from forecast.jobs.scores import SHARES, labelled
 from forecast.report import style
 from forecast.report.figures import save
 from forecast.report.page import write_page
@@ -89,6 +90,13 @@ def test_tables_align_numbers_and_set_the_best_in_bold(tmp_path: Path) -> None:
     ]
     assert page.count('<th scope="col" class="number">') == 4
     assert page.count('<td class="number">') == 12
+
+
+def test_shares_are_in_percent_as_on_the_terminal(tmp_path: Path) -> None:
+    scores = pd.DataFrame({"model": ["gru", "naive"], "coverage": [5 / 6, np.nan], "coverage_95": [0.95, 1.0]})
+    page = _page(tmp_path, tables={"Accuracy": labelled(scores)}, shares=SHARES)
+    rows = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in page.split("<tr>")[2:]]
+    assert rows == [["gru", "83%", "95%"], ["naive", "\N{EN DASH}", "100%"]]
 
 
 @pytest.mark.parametrize(

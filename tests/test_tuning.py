@@ -17,7 +17,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
-from forecast import Forecaster, Training, backtest, tune
+from forecast import Columns, Forecaster, Training, backtest, tune
 from forecast.config import conf_folder, networks
 from forecast.errors import ArtifactError, ConfigError, TrainingError
 from forecast.schema import register
@@ -186,6 +186,20 @@ def test_other_budgets_are_refused(budget: Any) -> None:
 def test_a_space_that_makes_no_sense_is_refused(space: dict[str, Any], told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         space_of(space)
+
+
+@pytest.mark.parametrize("name", ["trials", "validation"])
+@pytest.mark.parametrize("count", [0, 1.5, True, "3"])
+def test_a_count_that_is_none_is_refused(name: str, count: Any) -> None:
+    with pytest.raises(ConfigError, match=f"{name} is a whole number of 1 or more, got {count!r}"):
+        tune(small(), made_frame(), space=SPACE, **{name: count})
+
+
+def test_a_metric_that_targets_in_other_units_have_not_names_those_that_they_have() -> None:
+    frame = made_frame().assign(z=lambda table: 1000 * table["y"])
+    forecaster = small().set_params(columns=Columns(target=("y", "z"), unit=("kg", "g")))
+    with pytest.raises(ConfigError, match="metric=mae has no value on the validation windows. Choose another: mase, s"):
+        tune(forecaster, frame, space=SPACE, trials=1, validation=1, metric="mae")
 
 
 def test_settings_that_the_model_has_not_are_refused_before_any_trial() -> None:

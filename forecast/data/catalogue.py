@@ -146,15 +146,25 @@ def _contents(name: str, known: dict[str, Path]) -> list[DictConfig]:
     """Return what the file of a name holds, after what the files hold that it begins with, as Hydra merges them."""
     if name not in known:
         raise ConfigError(unknown_name(GROUP, name, known.keys() - {TABLE}))
-    try:
-        content = yaml.safe_load(known[name].read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ConfigError(f"'{known[name]}' is no YAML: {error}.") from error
-    if not isinstance(content, dict):
-        raise ConfigError(f"'{known[name]}' holds no settings. Write them as NAME: VALUE.")
-    bases = [base for base in content.pop(CHOICES, []) if base != "_self_"]
+    content = _read(known[name])
+    bases = content.pop(CHOICES, None) or []
+    if not isinstance(bases, list):
+        raise ConfigError(f"'{known[name]}': {CHOICES} is a list of names, got {bases!r}. Write [{bases}].")
+    bases = [base for base in bases if base != "_self_"]
     others = [base for base in bases if not isinstance(base, str)]
     if others:
         raise ConfigError(f"'{known[name]}' begins with {others[0]!r}; a data set begins with names of other ones.")
     further = {other: path for other, path in known.items() if other != name}  # so that no file begins with itself
     return [*(one for base in bases for one in _contents(base, further)), OmegaConf.create(content)]
+
+
+def _read(path: Path) -> dict[Any, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"'{path}' is not UTF-8 ({error.reason} at byte {error.start}). Save it as UTF-8.") from error
+    except (yaml.YAMLError, ValueError) as error:  # the latter of a date that there is not
+        raise ConfigError(f"'{path}' is no YAML: {error}.") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"'{path}' holds no settings. Write them as NAME: VALUE.")
+    return content

@@ -36,7 +36,11 @@ def check_remote(remote: dict[str, Any]) -> None:
     ConfigError
         Says which, and what to give.
     """
-    address, parts = remote["address"], urlsplit(remote["address"])
+    address = remote["address"]
+    try:
+        parts = urlsplit(address)
+    except ValueError as error:
+        raise ConfigError(f"{address!r} of data.public is no address ({error}). Write https://HOST/PATH.") from error
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
         raise ConfigError(f"an address of data.public begins with https://, got {address!r}.")
     if parts.hostname == RAW and not COMMIT.fullmatch(parts.path):

@@ -34,7 +34,7 @@ def check_parser(name: str) -> None:
 
 
 def parsed(name: str, sources: Mapping[str, Path]) -> pd.DataFrame:
-    """Return the long table that files hold, sorted by series and time.
+    """Return the long table that files hold, sorted as of `in_order`.
 
     Parameters
     ----------
@@ -56,6 +56,11 @@ def parsed(name: str, sources: Mapping[str, Path]) -> pd.DataFrame:
     except (KeyError, ValueError, TypeError, OSError, EOFError) as error:
         files = ", ".join(map(str, sources.values()))
         raise DataError(f"the parser {name!r} cannot read {files} ({error!r}). Name the parser that fits.") from error
+    return in_order(name, table)
+
+
+def in_order(name: str, table: pd.DataFrame) -> pd.DataFrame:
+    """Return what a parser has made sorted by series and time; tables as they are keep their order and names."""
     return table if name == "table" else table.sort_values([ID, TIME], ignore_index=True)
 
 

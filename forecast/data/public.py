@@ -11,9 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from forecast.data.columns import Columns
 from forecast.data.fetching import check_remote, fetch_file
-from forecast.data.parsing import check_parser, parsed
+from forecast.data.parsing import check_parser, in_order, parsed
 from forecast.errors import ConfigError, DataError
 from forecast.files import write_whole
 
@@ -23,7 +22,7 @@ EDITION = 1  # of what the parsers make: another one is parsed anew
 
 
 def public_table(public: dict[str, Any], *, fetch: bool = True) -> pd.DataFrame:
-    """Return a public table, sorted by series and time.
+    """Return a public table, sorted by series and time where its parser sorts.
 
     Parameters
     ----------
@@ -46,7 +45,7 @@ def public_table(public: dict[str, Any], *, fetch: bool = True) -> pd.DataFrame:
     frames = [pd.read_parquet(path) for path in paths or [fetch_table(public)]]
     if len(frames) == 1:
         return frames[0]
-    return pd.concat(frames).sort_values([Columns.id, Columns.time], ignore_index=True)
+    return in_order(public["parser"], pd.concat(frames, ignore_index=True))
 
 
 def at_hand(public: dict[str, Any]) -> list[Path]:

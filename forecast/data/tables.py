@@ -19,14 +19,20 @@ BY_COLUMN = ("minimum", "unit")  # may be one for all targets, a list, or by the
 
 
 def columns_of(data: dict[str, Any]) -> Columns:
-    """Return the roles of a data set's columns and what else is known of its values."""
-    targets = data["columns"]["target"]
-    targets = [targets] if isinstance(targets, str) else targets
+    """Return the roles of a data set's columns and what else is known of its values.
+
+    Raises
+    ------
+    ConfigError
+        If the roles, or what is known of values, make no sense.
+    """
+    roles = _roles(data)
+    targets = Columns(**roles).targets
     about = {name: data[name] for name in MEANING}
     for name in BY_COLUMN:
         if isinstance(about[name], dict):  # of any column, whichever of them are forecast
             about[name] = {target: value for target, value in about[name].items() if target in targets}
-    return Columns(**data["columns"], **about)
+    return Columns(**roles, **about)
 
 
 def load_table(data: dict[str, Any], *, fetch: bool = True) -> pd.DataFrame:
@@ -42,13 +48,14 @@ def load_table(data: dict[str, Any], *, fetch: bool = True) -> pd.DataFrame:
     Raises
     ------
     ConfigError
-        If no table is named, or a minimum or unit belongs to a column that there is none of.
+        If no table is named, its columns have no roles, or a minimum or unit belongs to a column that there is none of.
     DataError
         If a public table can be neither found nor fetched.
     """
-    table = _table(data, fetch=fetch)
+    roles = _roles(data)
+    table = _table(data, roles, fetch=fetch)
     for name in BY_COLUMN:
-        if isinstance(data[name], dict) and not data["columns"]["wide"]:
+        if isinstance(data[name], dict) and not roles["wide"]:
             strangers = [column for column in data[name] if column not in table]
             if strangers:
                 raise ConfigError(f"data.{name}: {unknown_name('column', strangers[0], map(str, table))}")
@@ -60,9 +67,19 @@ def names_a_table(data: dict[str, Any]) -> bool:
     return any(data[source] is not None for source in SOURCES)
 
 
-def _table(data: dict[str, Any], *, fetch: bool) -> pd.DataFrame:
+def _roles(data: dict[str, Any]) -> dict[str, Any]:
+    roles = data["columns"]
+    if not isinstance(roles, dict):
+        raise ConfigError(
+            f"data.columns says which column has which role, got {roles!r}. Write columns: {{target: NAME}}, or leave "
+            "it out for the usual names."
+        )
+    return roles
+
+
+def _table(data: dict[str, Any], roles: dict[str, Any], *, fetch: bool) -> pd.DataFrame:
     if data["path"] is not None:
-        return read_table(data["path"], ids=None if data["columns"]["wide"] else data["columns"]["id"], **data["csv"])
+        return read_table(data["path"], ids=None if roles["wide"] else roles["id"], **data["csv"])
     if data["ships"] is not None:
         return read_table(shipped_folder() / data["ships"])
     if data["made"] is not None:

@@ -19,12 +19,12 @@ from forecast.data.panel import Panel
 from forecast.evaluation.tables import Backtest
 from forecast.evaluation.verdict import shown
 from forecast.frames import SCENARIO, TARGET, level_name
-from forecast.jobs.scores import LABELS, by_fold, by_target, interval_table, labelled
+from forecast.jobs.scores import LABELS, SHARES, by_fold, by_target, interval_table, labelled
+from forecast.report.numbers import share
 
 log = logging.getLogger("forecast")
 HEAD = 12  # rows of a forecast that are printed
 METRICS = set(LABELS.values())
-SHARES = {LABELS[name] for name in ("coverage", "coverage_95")}
 DISPENSABLE = (
     "width_95",
     "msis_95",
@@ -149,7 +149,7 @@ def print_table(console: Console, table: pd.DataFrame, *, title: str, bold: str)
 def _cell(value: object, column: str) -> str:
     if not isinstance(value, float):
         return str(value)
-    return f"{value:.0%}" if column in SHARES and np.isfinite(value) else shown(value)
+    return share(value) if column in SHARES and np.isfinite(value) else shown(value)
 
 
 def _fitting(cells: pd.DataFrame, width: int) -> list[str]:

@@ -9,15 +9,17 @@ from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
+from rich.text import Text
 
 from forecast.data.catalogue import HERE, MADE, SHIPS, TO_FETCH, data_names, data_settings, place_of
 from forecast.data.columns import LISTS
 from forecast.data.public import CACHE, FOLDER, at_hand, fetch_table
 from forecast.data.tables import columns_of, load_table
-from forecast.errors import ConfigError, unknown_name
+from forecast.errors import ConfigError, ForecastError, unknown_name
 from forecast.jobs.console import new_console
 
 LINES = 5  # of a table that are shown
+UNREADABLE = "unreadable"  # a file that makes no data set
 HELP = f"""\
 forecast data list                         the data sets there are
 forecast data show NAME                    what is known of one, its licence, and its first lines
@@ -66,7 +68,7 @@ class _Words(argparse.ArgumentParser):
 
 
 def _list(given: argparse.Namespace) -> None:
-    """Print a line for each data set."""
+    """Print a line for each data set, and what is wrong with those that cannot be read."""
     printed = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
     for column, justify in {
         "name": "left",
@@ -78,12 +80,26 @@ def _list(given: argparse.Namespace) -> None:
         printed.add_column(column, justify="right" if justify == "right" else "left", no_wrap=True)
     printed.add_column("licence", overflow="fold")
     printed.add_column("table", no_wrap=True)
+    wrong = {}
     for name in data_names(given.config_dir):
-        known = data_settings(name, config_dir=given.config_dir)
-        printed.add_row(name, *_numbers(known), _word(known["horizon"]), known["licence"], place_of(known))
+        try:
+            cells = _row(name, given.config_dir)
+        except (ForecastError, OSError) as error:
+            wrong[name] = error
+            cells = [name, *["-"] * 5, UNREADABLE]
+        printed.add_row(*map(Text, cells))  # as it is written: [x] is no markup
     console = new_console()
     console.print(printed)
+    for name, reason in wrong.items():
+        console.print(f"\n{name} is {UNREADABLE}: {reason}", markup=False, soft_wrap=True)
     console.print("\nforecast data show NAME tells more; forecast train data=NAME uses one.", markup=False)
+
+
+def _row(name: str, folders: Sequence[Path]) -> list[str]:
+    """Return what a list tells of a data set."""
+    known = data_settings(name, config_dir=folders)
+    columns_of(known)  # refuses roles that make no sense
+    return [name, *_numbers(known), _word(known["horizon"]), known["licence"], place_of(known)]
 
 
 def _show(given: argparse.Namespace) -> None:

@@ -21,7 +21,16 @@ from forecast.evaluation.tables import Backtest
 from forecast.files import write_whole
 from forecast.frames import history_frame
 from forecast.jobs.console import shown_path
-from forecast.jobs.scores import by_fold, by_series, by_target, interval_table, labelled, one_cutoff_a_fold, ranked_by
+from forecast.jobs.scores import (
+    SHARES,
+    by_fold,
+    by_series,
+    by_target,
+    interval_table,
+    labelled,
+    one_cutoff_a_fold,
+    ranked_by,
+)
 
 log = logging.getLogger("forecast")
 CARD, HISTORY, STUDY = "card.json", "training.csv", "study.sqlite"
@@ -164,6 +173,7 @@ def write_report(
         tables=tables,
         figures={caption: path for caption, path in paths.items() if path.is_file()},
         facts={label: str(value) for label, value in card.items() if label != "settings"},
+        shares=SHARES,
     )
 
 

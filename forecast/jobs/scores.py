@@ -33,6 +33,7 @@ LABELS = {
     "accuracy": "right",
     "calibration": "off by",
 }
+SHARES = frozenset({LABELS["coverage"], LABELS["coverage_95"]})  # are told in percent
 INTERVALS = {
     "accuracy": "share of steps on the right side of a half",
     "auc": "AUC",

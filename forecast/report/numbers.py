@@ -47,6 +47,11 @@ def number(value: float, decimals: int | None) -> str:
     return text.replace("-", "\N{MINUS SIGN}")
 
 
+def share(value: float) -> str:
+    """Write a share in whole percent."""
+    return f"{value:.0%}"
+
+
 def written(values: Sequence[Any]) -> list[str]:
     """Write a column: its numbers with common decimals, dates without an hour of 0, and what is absent as a dash."""
     decimals = common_decimals(values)

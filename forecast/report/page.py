@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib.resources import files
 from math import isfinite
 from pathlib import Path
@@ -14,7 +14,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from forecast.files import write_whole
-from forecast.report.numbers import is_number, written
+from forecast.report.numbers import is_number, share, written
 
 # Metrics whose smallest value is set in bold, each down its column; with several targets, for each of them.
 LOWER_IS_BETTER = frozenset(
@@ -38,6 +38,7 @@ def write_page(
     tables: Mapping[str, pd.DataFrame],
     figures: Mapping[str, Path | bytes],
     facts: Mapping[str, str],
+    shares: Collection[str] = (),
 ) -> Path:
     """Write a report as one HTML file, whole or not at all.
 
@@ -53,6 +54,8 @@ def write_page(
         PNG files, or their content, under their captions; they become part of the page.
     facts : mapping of str to str
         What is worth knowing of the run: seed, versions, wall time.
+    shares : collection of str
+        Names of columns whose numbers are shares, and are written in percent.
 
     Raises
     ------
@@ -66,7 +69,7 @@ def write_page(
         style=Markup(read_style()),
         title=title,
         sentence=sentence,
-        tables={caption: _table(frame) for caption, frame in tables.items()},
+        tables={caption: _table(frame, shares) for caption, frame in tables.items()},
         figures={caption: _embedded(figure, caption) for caption, figure in figures.items()},
         facts=facts,
     )
@@ -78,11 +81,14 @@ def read_style() -> str:
     return files(__package__).joinpath("page.css").read_text("utf-8")
 
 
-def _table(frame: pd.DataFrame) -> dict[str, list[Any]]:
+def _table(frame: pd.DataFrame, shares: Collection[str]) -> dict[str, list[Any]]:
     if any(name is not None for name in frame.index.names):
         frame = frame.reset_index()
     groups = _groups(frame)
-    columns = [_column(str(name), frame.iloc[:, place], groups) for place, name in enumerate(frame.columns)]
+    columns = [
+        _column(str(name), frame.iloc[:, place], groups, is_share=name in shares)
+        for place, name in enumerate(frame.columns)
+    ]
     rows = list(zip(*columns, strict=True))
     # A column without rows has no numbers to align.
     numeric = [bool(column) and all(cell.number for cell in column) for column in columns]
@@ -97,9 +103,12 @@ def _groups(frame: pd.DataFrame) -> list[Any]:
     return [tuple(row) for row in texts.to_numpy()]
 
 
-def _column(name: str, values: pd.Series, groups: list[Any]) -> list[_Cell]:
+def _column(name: str, values: pd.Series, groups: list[Any], *, is_share: bool) -> list[_Cell]:
     cells = values.tolist()
-    texts = written(cells)
+    texts = [
+        share(value) if is_share and is_number(value) else text
+        for value, text in zip(cells, written(cells), strict=True)
+    ]
     rivals: dict[Any, list[tuple[float, str]]] = {}
     for value, text, group in zip(cells, texts, groups, strict=True):
         if name.lower() in LOWER_IS_BETTER and is_number(value) and isfinite(value):

@@ -44,7 +44,7 @@ def series_error_figure(errors: pd.DataFrame, *, model: str, rival: str, metric:
         axis = figure.subplots()
         style.tidy(axis)
         _draw_dots(axis, drawn, named=named)
-        axis.set_xlabel(f"{metric} of {style.shortened(model, length=_NAME)} over that of {rival}")
+        axis.set_xlabel(f"{metric} of {style.shortened(model, length=_NAME)} over that of {rival} (logarithmic)")
         figure.suptitle(_said(ratio, model=model), fontsize=9.5, fontweight="normal", x=0.01, ha="left")
     return figure
 

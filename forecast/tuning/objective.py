@@ -9,7 +9,7 @@ import numpy as np
 
 from forecast.data.panel import Panel
 from forecast.data.splits import Split
-from forecast.errors import ConfigError, unknown_name
+from forecast.errors import ConfigError, check_count, unknown_name
 from forecast.evaluation.backtest import evaluate
 from forecast.evaluation.metrics import mase_scale
 from forecast.evaluation.origins import fold_ends, scored_origins, truth_after
@@ -21,10 +21,11 @@ LABELS = {"smape": "sMAPE", "brier": "Brier score", "log_loss": "log loss"}
 
 
 class Judged(NamedTuple):
-    """The error of some settings, and over how many steps that were observed it was taken."""
+    """The error of some settings, over how many steps that were observed it was taken, and the metrics with a value."""
 
     error: float
     steps: int
+    told: tuple[str, ...] = ()
 
 
 def label(metric: str) -> str:
@@ -84,8 +85,7 @@ class Objective:
         split: Split | None = None,
         mase_season: int | None = None,
     ) -> None:
-        if windows < 1:
-            raise ConfigError(f"validation is a whole number of windows, 1 or more, got {windows}.")
+        check_count("validation", windows)
         self.panel, self.metric, self.mase_season = panel, metric, mase_season
         self.ends = fold_ends(panel, horizon=horizon, folds=windows, step=None, split=split)  # (W, n)
         self.known = panel.until(self.ends[0])
@@ -114,7 +114,9 @@ class Objective:
         forecaster.fit(self.known, callbacks=watched)
         scored = evaluate(forecaster, self.panel, self.ends, name="tuned", baselines=(), mase_season=self.mase_season)
         steps = int(scored.forecasts["y"].notna().sum())
-        return Judged(float(scored.scores[self.metric].iloc[0]), steps)
+        own = scored.scores.iloc[0]
+        told = [name for name in (*OF_VALUES, *OF_EVENTS) if np.isfinite(own.get(name, np.nan))]
+        return Judged(float(own[self.metric]), steps, tuple(told))
 
     def _point_error(self, forecaster: Forecaster) -> float:
         """Return the absolute error of the point forecast over that of a seasonal naive in training, mean over all."""

@@ -126,9 +126,8 @@ class Search:
         began = time.monotonic()
         judged = self.objective.judge(changed(self.forecaster, {}), reports.__setitem__)
         if not np.isfinite(judged.error):
-            raise ConfigError(
-                f"metric={self.objective.metric} has no value on the validation windows. Choose another, such as mae."
-            )
+            others = f"Choose another: {', '.join(judged.told)}." if judged.told else "No other has one either."
+            raise ConfigError(f"metric={self.objective.metric} has no value on the validation windows. {others}")
         own = {key: default(self.forecaster, key, self.objective.known) for key in self.domains}
         drawn = {key: domain.drawn(own[key]) for key, domain in self.domains.items()}
         kept = {key: value for key, value in drawn.items() if value is not None}

@@ -15,7 +15,7 @@ from forecast.choice import is_auto
 from forecast.config import name_of
 from forecast.data.panel import Panel
 from forecast.data.splits import Split
-from forecast.errors import ConfigError
+from forecast.errors import ConfigError, check_count
 from forecast.forecaster import Forecaster
 from forecast.parameters import about
 from forecast.predictor import Table
@@ -181,8 +181,8 @@ def check_limits(trials: int | None, budget: str | float | None) -> float | None
     ConfigError
         Names the limit.
     """
-    if trials is not None and trials < 1:
-        raise ConfigError(f"trials is a whole number of 1 or more, got {trials}.")
+    if trials is not None:
+        check_count("trials", trials)
     return seconds_of(budget)
 
 
