@@ -21,6 +21,10 @@ class ConfigError(ForecastError, ValueError):
     """A setting that does not exist or makes no sense."""
 
 
+class ExtraError(ConfigError):
+    """A setting that needs an optional package, which is not installed."""
+
+
 class TrainingError(ForecastError, ValueError):
     """A training that cannot go on."""
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from functools import partial
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import pandas as pd
@@ -14,10 +16,11 @@ from frames import made_frame
 
 from forecast import compare
 from forecast.comparison import running
-from forecast.comparison.cells import Cell, Result, run
+from forecast.comparison.cells import TABLES, Cell, Result, run
 from forecast.comparison.comparison import Comparison
 from forecast.comparison.settings import Protocol
-from forecast.errors import ArtifactError, DataError
+from forecast.comparison.store import Store
+from forecast.errors import ArtifactError, DataError, ExtraError
 
 MODELS = ["ridge", SMALL, LastValue()]
 OPTIONS: dict[str, Any] = {"horizons": 4, "protocol": Protocol(folds=2), "shared": TINY}
@@ -138,9 +141,81 @@ def test_the_index_tells_what_each_cell_was(tmp_path: Path) -> None:
     assert rows == dict(zip(found.cells["hash"], found.cells["model"], strict=True))
 
 
+class Locked(LastValue):
+    """An adapter with something that cannot be pickled, though it can be copied."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lock = _Lock()
+
+
+class _Lock:
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Lock:
+        return self
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError("cannot pickle a lock")
+
+
+def test_a_model_that_cannot_be_told_from_others_is_scored_and_not_kept(
+    ran: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in "ab":
+        with caplog.at_level(logging.WARNING, "forecast"):
+            found = _compared(tmp_path, {"locked": Locked()})
+        assert "locked" in set(found.leaderboard["model"])
+    assert ran == ["locked", "naive", "seasonal_naive", "locked"]
+    assert "locked cannot be told from other models" in caplog.text
+    with sqlite3.connect(tmp_path / "store.sqlite") as index:
+        assert index.execute("SELECT count(*) FROM cells").fetchone() == (2,)
+
+
+@pytest.mark.parametrize("error", [MemoryError("all of it"), OSError("no room"), ExtraError("needs a package")])
+def test_what_lies_in_the_machine_is_tried_again(error: Exception, ran: list[str], tmp_path: Path) -> None:
+    for _ in "ab":
+        found = _compared(tmp_path, {"spoiled": Spoiled(partial(_raised, error))})
+        assert found.cells.set_index("model")["status"]["spoiled"] == "failed"
+    assert ran == ["spoiled", "naive", "seasonal_naive", "spoiled"]
+
+
+def test_a_cell_is_read_in_the_instant_between_two_moves(tmp_path: Path) -> None:
+    found = _compared(tmp_path, ["drift"])
+    key = found.cells["hash"].iloc[0]
+    place = tmp_path / "cells" / key
+    place.rename(place.with_name(f".{key}.0123abcd.old"))
+    store = Store(tmp_path)
+    assert store.record(key) is not None and set(store.tables(key)) == set(TABLES)
+
+
+def test_a_whole_cell_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[tuple[Cell, Result]] = []
+    keep = Store.keep
+    monkeypatch.setattr(Store, "keep", lambda self, *given: (kept.append(given), keep(self, *given))[1])
+    _compared(tmp_path, ["drift"])
+    folder = tmp_path / "cells" / kept[0][0].hash
+    was = folder.stat().st_ino
+    record = Store(tmp_path).keep(*kept[0])
+    assert record.status == "done" and folder.stat().st_ino == was
+
+
+def test_an_index_that_is_busy_is_waited_for(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "store.sqlite", check_same_thread=False) as other:
+        other.execute("CREATE TABLE held (x)")
+        other.execute("BEGIN EXCLUSIVE")
+        release = Timer(0.3, other.commit)
+        release.start()
+        assert Store(tmp_path).record("none") is None
+        release.join()
+    other.close()
+
+
 @pytest.mark.slow
 def test_processes_find_what_one_alone_finds(whole: Comparison, tmp_path: Path) -> None:
     _same(_compared(tmp_path, processes=2), whole)
+
+
+def _raised(error: Exception, table: pd.DataFrame) -> pd.DataFrame:
+    raise error
 
 
 def _without_rows(table: pd.DataFrame) -> pd.DataFrame:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from copy import deepcopy
+from numbers import Integral
 from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, clone
 
+from forecast.comparison.describing import described
 from forecast.comparison.entry import Entry, Fitted
-from forecast.comparison.hashing import described
 from forecast.comparison.protocols import Part, Task
 from forecast.data.encoding import counted
 from forecast.data.panel import Panel
@@ -50,7 +51,7 @@ class Adapter(Protocol):
 
 
 class AdapterEntry(Entry):
-    """A model of another library. Its attribute ``seed``, or ``random_state``, is set where it has one."""
+    """A model of another library. Its attribute ``seed``, or ``random_state``, is set where that is None or whole."""
 
     def __init__(self, name: str, model: Adapter) -> None:
         super().__init__(name)
@@ -58,7 +59,7 @@ class AdapterEntry(Entry):
         self.is_seeded = _seed_name(model) is not None
 
     def settings(self, task: Task, *, seed: int) -> dict[str, Any]:
-        """Return its attributes as far as they are plain, its class, and the source of that."""
+        """Return its class, the source of that, and what it holds."""
         return described(self._made(seed))
 
     def fit(self, task: Task, part: Part, *, seed: int) -> Fitted:
@@ -108,7 +109,12 @@ class _Refitted:
 
 
 def _seed_name(model: Any) -> str | None:
-    return next((name for name in ("seed", "random_state") if hasattr(model, name)), None)
+    """Return the attribute that takes a seed: one that is there, and is a whole number or None."""
+    for name in ("seed", "random_state"):
+        value = getattr(model, name, False)
+        if value is None or (isinstance(value, Integral) and not isinstance(value, bool)):
+            return name
+    return None
 
 
 def _frame(panel: Panel) -> pd.DataFrame:

@@ -10,13 +10,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
+from forecast.comparison.describing import reason_untold, untold
 from forecast.comparison.entry import Entry, Fitted
 from forecast.comparison.hashing import array_digest, digest
 from forecast.comparison.joining import PAIR, joined
 from forecast.comparison.measured import peak_memory
 from forecast.comparison.protocols import Part, Task
-from forecast.errors import DataError, ForecastError, named
+from forecast.errors import DataError, ExtraError, ForecastError, named
 from forecast.evaluation.origins import Origins
 from forecast.evaluation.step_errors import DECILES, INTERVALS, Scales
 from forecast.evaluation.window_errors import window_errors
@@ -28,6 +30,7 @@ DRAWN_SERIES, DRAWN_FOLDS = 24, 8  # whose forecasts are kept for a person to lo
 DRAWN_LEVELS = tuple(sorted(sum(INTERVALS.values(), ())))
 TABLES = ("windows", "steps", "calibration", "forecasts")
 KEYS = ("data", "horizon", "model", "seed", "fold")
+REFUSED = "refused"  # in place of settings
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +53,19 @@ class Cell:
         return dict(zip(KEYS, values, strict=True))
 
     @cached_property
+    def model(self) -> dict[str, Any]:
+        """The settings of its entry; where they cannot be told, the reason, which ends the cell and no other."""
+        try:
+            return self.entry.settings(self.task, seed=self.seed)
+        except Exception as error:  # of a model of the user's own, or of settings that make no sense
+            return {REFUSED: _told(error), **untold(_told(error))}
+
+    @property
+    def reason_not_kept(self) -> str:
+        """Why its model cannot be told from others, so that its results are not kept; "" where it can."""
+        return reason_untold(self.model)
+
+    @cached_property
     def config(self) -> dict[str, Any]:
         """Everything that its results depend on, as plain values; names of data sets and entries do not count."""
         origins = self.part.origins
@@ -62,7 +78,7 @@ class Cell:
             "known": array_digest(self.part.known),
             "origins": array_digest(origins.window - self.part.fold + 1, origins.series, origins.ends),
             "drawn": array_digest(drawn(self.task)),
-            "model": self.entry.settings(self.task, seed=self.seed),
+            "model": self.model,
             "seed": self.seed,
         }
 
@@ -74,10 +90,15 @@ class Cell:
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What a cell came to: tables by name, or the reason for none; and what it took."""
+    """What a cell came to: tables by name, or the reason for none; and what it took.
+
+    ``is_passing`` is true of a failure that lies in the machine rather than in the cell: no memory, no room, a package
+    that is not installed. The next call may find it otherwise.
+    """
 
     tables: dict[str, pd.DataFrame]
     reason: str = ""
+    is_passing: bool = False
     fit_seconds: float = np.nan
     predict_seconds: float = np.nan
     peak_memory_mb: float = np.nan
@@ -88,11 +109,23 @@ def run(cell: Cell) -> Result:
     """Fit and score a cell; what it raises becomes the reason of its failure."""
     import forecast.training.fitting  # noqa: F401  the import of lightning is nobody's training time
 
+    if REFUSED in cell.model:
+        return Result({}, cell.model[REFUSED])
     try:
         return _run(cell)
     except Exception as error:  # one model that fails is a row of the table, and no end of the others
-        told = str(error).strip().partition("\n")[0]
-        return Result({}, told if isinstance(error, ForecastError) else f"{type(error).__name__}: {told}")
+        return Result({}, _told(error), is_passing=_is_passing(error))
+
+
+def _told(error: Exception) -> str:
+    told = str(error).strip().partition("\n")[0]
+    return told if isinstance(error, ForecastError) else f"{type(error).__name__}: {told}"
+
+
+def _is_passing(error: BaseException | None) -> bool:
+    if isinstance(error, ExtraError | ImportError | MemoryError | OSError | torch.OutOfMemoryError):
+        return True
+    return error is not None and _is_passing(error.__cause__)
 
 
 def drawn(task: Task) -> np.ndarray:

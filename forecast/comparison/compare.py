@@ -86,6 +86,8 @@ def compare(
     --------
     >>> compare(frame, ["gru", "ridge"], horizons=[7, 14], seeds=3)  # doctest: +SKIP
     """
+    if store is not None and not str(store).strip():
+        raise ConfigError(f"store is a folder, got {store!r}. Name one, or leave it out: then nothing is kept.")
     plan = named_protocol(protocol)
     shared = shared or Shared()
     if not _is_count(seeds):
@@ -105,10 +107,13 @@ def compare(
         for seed in range(seeds if entry.is_seeded else 1)
         for part in task.parts
     ]
+    told: dict[str, Any] = {}
+    for cell in cells:
+        told.setdefault(cell.entry.name, cell.model)
     settings = {
         "datasets": [one.name for one in contested],
         "horizons": sorted({task.horizon for task in tasks}),
-        "models": {entry.name: entry.settings(tasks[0], seed=0) for entry in entered},
+        "models": told,
         "seeds": seeds,
         "protocol": asdict(plan),
         "training": shared.training.get_params(),

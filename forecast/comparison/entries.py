@@ -10,8 +10,8 @@ import numpy as np
 from sklearn.base import clone
 
 from forecast.comparison.adapters import AdapterEntry
+from forecast.comparison.describing import described
 from forecast.comparison.entry import Entry, Fitted
-from forecast.comparison.hashing import described
 from forecast.comparison.protocols import Part, Task
 from forecast.config import TARGET, named_changes, names, networks, read, told_changes
 from forecast.errors import ConfigError, unknown_name
@@ -33,7 +33,7 @@ class NetworkEntry(Entry):
     """A forecaster, an ensemble or a calibrated one, which stays as it is: copies of it are fitted.
 
     Its horizon, columns, frequency and, where it has none, its seasonality are those of the task; seeds are added to
-    its own.
+    its own, those of an ensemble in steps that let no member have a seed twice.
     """
 
     def __init__(self, name: str, predictor: Predictor) -> None:
@@ -54,10 +54,12 @@ class NetworkEntry(Entry):
 
     def _made(self, task: Task, *, seed: int) -> Predictor:
         made = clone(self.predictor)
+        own = [network.seed for network in networks_of(made)]
+        step = max(own) - min(own) + 1
         for network in networks_of(made):
             network.set_params(
                 horizon=task.horizon, columns=task.panel.columns, freq=task.panel.freq.name, progress=False,
-                seasonality=network.seasonality or task.season, seed=network.seed + seed,
+                seasonality=network.seasonality or task.season, seed=network.seed + seed * step,
             )  # fmt: skip
         return made
 
@@ -117,7 +119,7 @@ class Shared:
     def forecaster(self, name: str, changes: Mapping[str, Any]) -> Forecaster:
         """Return a network of conf/model with changes to its settings, and the loss and scaling that go with it."""
         own = {option: value for option, value in changes.items() if option not in (*OWN, "training")}
-        training = Training(**{**self.training.get_params(), **_checked_training(changes.get("training") or {})})
+        training = Training(**{**self.training.get_params(), **_checked_training(name, changes.get("training"))})
         training.check()
         model = read("model", name)
         strangers = [option for option in own if option not in model]
@@ -162,7 +164,12 @@ def entries_of(models: Any, *, shared: Shared, beside: Sequence[str] = ()) -> li
     for name, given in [_told(one) for one in listed]:
         if name in entered:
             raise ConfigError(f"models names {name!r} twice. Name it once, or give one of them a name of its own.")
-        entered[name] = _entry(name, given, shared)
+        entered[name] = entry = _entry(name, given, shared)
+        if name in BASELINES and not isinstance(entry, SimpleEntry):
+            raise ConfigError(
+                f"models: {name!r} is the name of a simple method, and not of what is given under it. Give it another "
+                "name: a dict names each."
+            )
     for name in beside:
         if name not in BASELINES:
             raise ConfigError(unknown_name("simple method", name, BASELINES))
@@ -194,6 +201,11 @@ def _told(given: Any) -> tuple[str, Any]:
     if isinstance(given, str | dict):
         name, changes = named_changes(given, what="models")
         if "model" in changes:
+            if not isinstance(changes["model"], str):
+                raise ConfigError(
+                    f"models: {name}: model is a name, and changes to its settings stand beside it "
+                    f"({{{name}: {{model: gru, layers: 2}}}}), got {changes['model']!r}."
+                )
             return name, {changes["model"]: {option: own for option, own in changes.items() if option != "model"}}
         return told_changes(name, changes), given
     model = getattr(given, "model", None)
@@ -228,6 +240,9 @@ def _is_adapter(given: Any) -> bool:
     )
 
 
-def _checked_training(changes: Mapping[str, Any]) -> Mapping[str, Any]:
+def _checked_training(name: str, changes: Any) -> Mapping[str, Any]:
+    changes = {} if changes is None else changes
+    if not isinstance(changes, Mapping):
+        raise ConfigError(f"models: {name}: training is settings by name ({{steps: 500}}), got {changes!r}.")
     Training().set_params(**changes)
     return changes

@@ -90,6 +90,7 @@ def run_cells(
     """
     if isinstance(processes, bool) or not isinstance(processes, int) or processes < 1:
         raise ConfigError(f"processes is a whole number of 1 or more, got {processes!r}.")
+    _warn_of_untold(cells)
     progress, watch = Progress(cells, processes), watch or (lambda progress: None)
     for place, cell in enumerate(cells):
         known = store.record(cell.hash)
@@ -103,7 +104,8 @@ def run_cells(
         progress.seconds[place] = time.monotonic() - progress.running.pop(place)
         progress.records[place] = record
         if record.status == FAILED:
-            log.warning("failed: %s: %s", names_of(cells[place]), record.reason)
+            later = "not kept, tried again next time" if result.is_passing else "kept, retry_failed=true runs it again"
+            log.warning("failed: %s: %s (%s)", names_of(cells[place]), record.reason, later)
         else:
             log.info("done: %s, %.1f s", names_of(cells[place]), progress.seconds[place])
         watch(progress)
@@ -113,6 +115,13 @@ def run_cells(
     else:
         _run_apart(missing, progress, keep, watch)
     return [progress.records[place] for place in range(len(cells))]
+
+
+def _warn_of_untold(cells: Sequence[Cell]) -> None:
+    reasons = {cell.entry.name: cell.reason_not_kept for cell in cells}
+    for name, reason in reasons.items():
+        if reason:
+            log.warning("%s cannot be told from other models, and its cells are not kept: %s", name, reason)
 
 
 def _run_in_turn(places: Sequence[int], progress: Progress, keep: Callable[[int, Result], None], watch: Watch) -> None:

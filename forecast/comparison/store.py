@@ -16,6 +16,7 @@ import io
 import json
 import logging
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
@@ -26,12 +27,12 @@ import pandas as pd
 from forecast.comparison.cells import KEYS, TABLES, Cell, Result
 from forecast.errors import ArtifactError, ForecastError, WriteError
 from forecast.files import read_regular, write_new, writing
-from forecast.folders import whole_folder
+from forecast.folders import steadily, whole_folder
 
 log = logging.getLogger("forecast")
 INDEX, FOLDER = "store.sqlite", "cells"
 DONE, FAILED = "done", "failed"
-WAIT = 60.0  # seconds that a writer waits for another
+WAIT, PAUSE = 60.0, 0.05  # seconds that a writer waits for another, and between two looks whether it is done
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS cells (
     hash TEXT PRIMARY KEY, data TEXT NOT NULL, horizon INTEGER NOT NULL, model TEXT NOT NULL, seed INTEGER NOT NULL,
@@ -69,6 +70,7 @@ class Store:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
+        self._passing: dict[str, dict[str, pd.DataFrame]] = {}  # of cells that no other call could find again
 
     def record(self, key: str) -> Record | None:
         """Return how the cell of a hash ended; None where it is not here, or its files are damaged or gone."""
@@ -79,7 +81,7 @@ class Store:
         record = Record(*ended)
         if record.status == DONE:
             try:
-                self._files(key, json.loads(sums))
+                self._files(key, sums)
             except (ArtifactError, ValueError) as error:
                 log.warning("a cell of the store is damaged and computed again: %s", error)
                 return None
@@ -93,15 +95,29 @@ class Store:
         ArtifactError
             If they are damaged, or not there.
         """
+        if key in self._passing:
+            return {name: table.copy() for name, table in self._passing[key].items()}
         row = self._row(key)
         if row is None:
             raise ArtifactError(f"the store '{self.folder}' has no cell {key}. Compare again.")
-        files = self._files(key, json.loads(row[-1]))
+        files = self._files(key, row[-1])
         return {name: pd.read_parquet(io.BytesIO(files[f"{name}.parquet"])) for name in TABLES}
 
     def keep(self, cell: Cell, result: Result) -> Record:
-        """Write a result, first its files, then its row; return how it ended."""
+        """Write a result, first its files, then its row; return how it ended.
+
+        Nothing is written of a failure that lies in the machine, of a model that cannot be told from others, and of a
+        cell that another process finished meanwhile.
+        """
         record = Record(FAILED if result.reason else DONE, result.reason, *(getattr(result, name) for name in _COSTS))
+        if result.is_passing:
+            return record
+        if cell.reason_not_kept:
+            self._passing[cell.hash] = result.tables
+            return record
+        kept = self.record(cell.hash)
+        if kept is not None and kept.status == DONE:
+            return kept
         files = {f"{name}.parquet": table.to_parquet(index=False) for name, table in result.tables.items()}
         if files:
             with whole_folder(self.folder / FOLDER / cell.hash) as folder:
@@ -122,18 +138,10 @@ class Store:
             row: tuple | None = index.execute(f"SELECT {names} FROM cells WHERE hash = ?", [key]).fetchone()
         return row and tuple(float("nan") if value is None else value for value in row)
 
-    def _files(self, key: str, sums: dict[str, str]) -> dict[str, bytes]:
-        """Return the files of a cell, whose checksums fit."""
-        found = {}
-        for name in (f"{table}.parquet" for table in TABLES):
-            path = self.folder / FOLDER / key / name
-            try:
-                found[name] = read_regular(path)
-            except OSError as error:
-                raise ArtifactError(f"'{path}' cannot be read ({error.strerror}).") from error
-            if hashlib.sha256(found[name]).hexdigest() != sums.get(name):
-                raise ArtifactError(f"the checksum of '{path}' differs.")
-        return found
+    def _files(self, key: str, sums: str) -> dict[str, bytes]:
+        """Return the files of a cell, whose checksums fit, whoever writes them anew meanwhile."""
+        told = json.loads(sums)
+        return steadily(self.folder / FOLDER / key, lambda folder: _checked(folder, told))
 
     @contextmanager
     def _index(self) -> Iterator[sqlite3.Connection]:
@@ -141,8 +149,7 @@ class Store:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with closing(sqlite3.connect(self.folder / INDEX, timeout=WAIT)) as index:
-                index.execute("PRAGMA journal_mode = WAL")
-                index.execute(_SCHEMA)
+                _prepare(index)
                 with index:
                     yield index
         except sqlite3.DatabaseError as error:
@@ -151,6 +158,39 @@ class Store:
                 f"the index of the store '{self.folder / INDEX}' cannot be used ({error}). Give another folder "
                 "(store=FOLDER), or remove it: its cells are computed again."
             ) from error
+
+
+def _prepare(index: sqlite3.Connection) -> None:
+    """Make the table, and let readers read while another writes, once: the file keeps both.
+
+    SQLite does not wait for others where that mode changes, so that of several that begin at once all but one are told
+    that it is busy.
+    """
+    until = time.monotonic() + WAIT
+    while True:
+        try:
+            if index.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+                index.execute("PRAGMA journal_mode = WAL")
+            index.execute(_SCHEMA)
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise
+            if time.monotonic() > until:
+                raise
+            time.sleep(PAUSE)
+
+
+def _checked(folder: Path, sums: dict[str, str]) -> dict[str, bytes]:
+    found = {}
+    for name in (f"{table}.parquet" for table in TABLES):
+        try:
+            found[name] = read_regular(folder / name)
+        except OSError as error:
+            raise ArtifactError(f"'{folder / name}' cannot be read ({error.strerror}).") from error
+        if hashlib.sha256(found[name]).hexdigest() != sums.get(name):
+            raise ArtifactError(f"the checksum of '{folder / name}' differs.")
+    return found
 
 
 def names_of(cell: Cell) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from forecast.data.freq import DAY, HOUR, MINUTE, WEEK, Freq
-from forecast.errors import ConfigError, unknown_name
+from forecast.errors import ConfigError, ExtraError, unknown_name
 
 YEAR = 365 * DAY
 CODES = "/codes"
@@ -271,7 +271,7 @@ def _holidays(country: str, first: int, last: int) -> dict[np.datetime64, str]:
     try:
         import holidays
     except ImportError:
-        raise ConfigError(f"holidays {country!r} need a package that is not installed: {EXTRA}.") from None
+        raise ExtraError(f"holidays {country!r} need a package that is not installed: {EXTRA}.") from None
     code, _, subdivision = country.partition("-")
     known = holidays.list_supported_countries(include_aliases=True)
     if code not in known:

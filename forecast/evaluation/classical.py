@@ -18,7 +18,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from forecast.errors import ConfigError, DataError
+from forecast.errors import ConfigError, DataError, ExtraError
 from forecast.evaluation.histories import Array, Prediction, check_lengths, checked, filled, from_first_observed
 
 EXTRA = "pip install 'recurrent-forecast[classical]'"
@@ -40,7 +40,7 @@ class _Classical(ABC):
     def fit(self, histories: Sequence[Array], *, horizon: int, seasonality: int) -> Self:
         check_lengths(horizon=horizon, seasonality=seasonality)
         if not is_installed():
-            raise ConfigError(f"{self.name} needs statsforecast. Install it: {EXTRA}, or leave {self.name} out.")
+            raise ExtraError(f"{self.name} needs statsforecast. Install it: {EXTRA}, or leave {self.name} out.")
         self.horizon_ = horizon
         self.seasonality_ = seasonality
         return self

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from forecast.errors import ConfigError, unknown_name
+from forecast.errors import ConfigError, ExtraError, unknown_name
 from forecast.export.door import BATCH, Field
 
 OPSET = 20  # of ONNX
@@ -115,7 +115,7 @@ def writer_of(name: object) -> tuple[str, Callable[[Any, Exportable], bytes]]:
             import onnx  # noqa: F401
             import onnxscript  # noqa: F401
         except ModuleNotFoundError as error:
-            raise ConfigError(f"format=onnx needs packages that are not installed: {EXTRA}.") from error
+            raise ExtraError(f"format=onnx needs packages that are not installed: {EXTRA}.") from error
     return WRITERS[name]
 
 

@@ -122,11 +122,14 @@ def print_leaderboard(console: Console, board: pd.DataFrame, cells: pd.DataFrame
         own = own.round({"skill": 3, "rank": 2, "fit s": 2})
         print_table(console, own, title=f"{data}, horizon {horizon}, the best rank first", bold=table["model"].iloc[0])
         console.print()
-    for row in cells[cells["status"] == "failed"].itertuples():
+    failed = cells[cells["status"] == "failed"]
+    for row in failed.itertuples():
         console.print(
             f"{row.model} failed on {row.data}, horizon {row.horizon}, seed {row.seed}, fold {row.fold}: {row.reason}",
             markup=False, soft_wrap=True,
         )  # fmt: skip
+    if len(failed):
+        console.print("retry_failed=true runs again what failed.", markup=False, soft_wrap=True)
 
 
 def print_table(console: Console, table: pd.DataFrame, *, title: str, bold: str) -> None:
