@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -96,16 +97,8 @@ def test_a_search_that_goes_on_from_its_file_ends_like_one_in_a_single_go(monkey
     frame = made_frame()
     whole = tune(small(), frame, space=SPACE, trials=5, validation=1)
     assert tune(small(), frame, space=SPACE, trials=2, validation=1, storage="study.sqlite").trials.shape[0] == 2
-    judge, calls = Objective.judge, []
-
-    def interrupted(self: Objective, *args: Any) -> Any:
-        calls.append(self)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return judge(self, *args)
-
     with monkeypatch.context() as patch:
-        patch.setattr(Objective, "judge", interrupted)
+        patch.setattr(Objective, "judge", _interrupted())
         stopped = tune(small(), frame, space=SPACE, trials=5, validation=1, storage="study.sqlite")
     assert stopped.is_stopped and len(stopped.trials) == 3
     resumed = tune(small(), frame, space=SPACE, trials=5, validation=1, storage="study.sqlite")
@@ -288,15 +281,7 @@ def test_a_finished_search_goes_on_for_more_trials() -> None:
 
 
 def test_an_interrupt_keeps_what_is_found(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    judge, calls = Objective.judge, []
-
-    def interrupted(self: Objective, *args: Any) -> Any:
-        calls.append(self)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return judge(self, *args)
-
-    monkeypatch.setattr(Objective, "judge", interrupted)
+    monkeypatch.setattr(Objective, "judge", _interrupted())
     assert forecast(*WORDS, "hydra.run.dir=run") == 130
     assert len(pd.read_csv("run/trials.csv")) == 1 and Path("run/experiment/best.yaml").is_file()
     assert "forecast tune resume=run" in "".join(capfd.readouterr())
@@ -319,3 +304,16 @@ def test_a_search_that_makes_no_sense_is_refused(
 ) -> None:
     assert forecast("tune", "data.path=my.csv", "horizon=4", "accelerator=cpu", "hydra.run.dir=run", *words) == 2
     assert told in capfd.readouterr().err and not Path("run").exists()
+
+
+def _interrupted() -> Callable[..., Any]:
+    """Return what judges a trial, and is interrupted in the second."""
+    judge, calls = Objective.judge, []
+
+    def interrupted(self: Objective, *args: Any) -> Any:
+        calls.append(self)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return judge(self, *args)
+
+    return interrupted
