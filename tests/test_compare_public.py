@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from forecast import compare
-from forecast.comparison.measured import peak_memory
+from forecast.comparison import measured
+from forecast.comparison.measured import notices_peaks, peak_memory
 from forecast.comparison.protocols import Contested
 from forecast.comparison.settings import Protocol
 
@@ -38,9 +39,23 @@ def test_exchange_rates_have_the_published_errors_of_the_last_value() -> None:
     assert tuple(scores.loc["naive", ["mse", "mae"]]) == pytest.approx((0.081, 0.196), abs=0.001)
 
 
-@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the system does not tell")
+@pytest.mark.skipif(not notices_peaks(), reason="the system does not tell")
 def test_the_memory_of_a_cell_is_what_it_held_at_most() -> None:
     with peak_memory() as peak:
         held = np.ones(40_000_000 // 8)
         del held
         assert 38 < peak() < 60
+
+
+def test_memory_is_unknown_where_the_system_tells_only_what_is_held_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status = tmp_path / "status"
+    status.write_text("VmHWM:\t 500000 kB\nVmRSS:\t 500000 kB\n", encoding="utf-8")
+    monkeypatch.setattr(measured, "_STATUS", status)
+    notices_peaks.cache_clear()
+    with peak_memory() as peak:
+        held = np.ones(40_000_000 // 8)
+        del held
+        assert np.isnan(peak())
+    notices_peaks.cache_clear()
