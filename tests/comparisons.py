@@ -69,6 +69,7 @@ def made(
     leaderboard = _leaderboard(scores, per_series)
     calibration = pd.concat(calibrations) if calibrations else pd.DataFrame(columns=[*KEYS, "level", "share"])
     best = leaderboard.iloc[0]
+    pairs = _pairs(leaderboard, count=series)
     return Comparison(
         cells=_cells(scores, traits, folds=folds, failed=failed),
         scores=scores,
@@ -79,7 +80,8 @@ def made(
         history=pd.concat(histories, ignore_index=True),
         calibration=calibration.groupby([*KEYS[:3], "level"], sort=False)["share"].mean().reset_index(),
         leaderboard=leaderboard,
-        pairs=_pairs(leaderboard, count=series),
+        pairs=pairs,
+        against=pairs[(pairs["model"] == "seasonal_naive") | (pairs["other"] == "seasonal_naive")],
         ranks=_ranks(leaderboard, count=series),
         sentences=[
             f"On {best['data']}, {best['model']} has the lowest error: its MASE is {best['mase']:.3g}.",

@@ -18,6 +18,7 @@ from forecast.comparison.comparison import Comparison
 from forecast.comparison.entries import Shared, entries_of
 from forecast.comparison.protocols import Contested, task_of
 from forecast.comparison.settings import Protocol
+from forecast.comparison.significance.pairs import PAIRS
 from forecast.config import read
 from forecast.errors import ConfigError, DataError, KindError
 from forecast.evaluation.metrics import METRICS
@@ -50,6 +51,8 @@ def test_every_frame_has_the_promised_columns(compared: Comparison) -> None:
         "leaderboard": [
             *KEYS[:3], "seeds", *metrics, "mase_sd", "owa", "skill", "skill_low", "skill_high", "rank", "wins", *costs,
         ],
+        "pairs": [*KEYS[:2], *PAIRS],
+        "against": [*KEYS[:2], *PAIRS],
     }  # fmt: skip
     for name, columns in expected.items():
         assert sorted(getattr(compared, name).columns) == sorted(columns), name

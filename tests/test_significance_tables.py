@@ -87,6 +87,31 @@ def test_a_reference_alone_leaves_fewer_tests_to_correct_for() -> None:
         pairs_table(errors, reference="nave")
 
 
+def test_what_is_said_of_the_method_to_beat_is_corrected_for_its_own_tests_alone() -> None:
+    models = {f"m{number}": 0.97 for number in range(12)} | {"gru": 0.7, "seasonal_naive": 1.0}
+    windows = _windows(11, models=models, noise=0.09)
+    found = _found(windows)
+    assert len(found.pairs) == 14 * 13 and len(found.against) == 2 * 13
+    own, all_pairs = _row(found.against, "gru", "seasonal_naive"), _row(found.pairs, "gru", "seasonal_naive")
+    assert own["p"] == all_pairs["p"]
+    against = found.against[found.against["other"] == "seasonal_naive"]
+    assert own["p_corrected"] == corrected(against["p"])[list(against["model"]).index("gru")]
+    assert own["p_corrected"] < 0.05 < all_pairs["p_corrected"]
+    said = next(sentence for sentence in found.sentences if "seasonal naive" in sentence)
+    assert said.startswith("gru beats seasonal naive") and f"p = {own['p_corrected']:.2g}".replace("0.", ".") in said
+
+
+def test_the_best_two_are_told_apart_among_all_pairs_unless_one_is_the_method_to_beat() -> None:
+    found = _found(_windows(12, models={"gru": 0.8, "lstm": 0.85, "seasonal_naive": 1.0}, noise=0.1))
+    first, second = found.ranks["model"][:2]
+    p = _row(found.pairs, first, second)["p_corrected"]
+    assert any({first, second} <= set(sentence.replace(",", "").split()) for sentence in found.sentences[1:])
+    assert any(f"p = {p:.2g}".replace("0.", ".") in sentence for sentence in found.sentences)
+    alone = _found(_windows(12, models={"gru": 0.8, "seasonal_naive": 1.0, "lstm": 1.4}, noise=0.1))
+    assert list(alone.ranks["model"][:2]) == ["gru", "seasonal_naive"]
+    assert sum("gru" in sentence for sentence in alone.sentences) == 1  # said once
+
+
 def test_one_series_is_tested_over_windows() -> None:
     windows = _windows(1, folds=40)
     wide = windows.pivot(index="fold", columns="model", values="mase")

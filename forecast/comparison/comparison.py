@@ -36,8 +36,8 @@ class Comparison:
         `level`, and the `share` of observed steps at or below its quantile.
     leaderboard : DataFrame
         Means over `seeds`, with `mase_sd`, `owa`, `skill` (`skill_low`, `skill_high`), `rank`, `wins` and costs.
-    pairs, ranks : DataFrame
-        Each model beside each other, and mean ranks; as `significance` tells.
+    pairs, against, ranks : DataFrame
+        Each model beside each other, each beside the method to beat, and mean ranks; as `findings` tells.
     sentences : list of str
         The plain words.
     settings : dict
@@ -54,6 +54,7 @@ class Comparison:
     calibration: pd.DataFrame
     leaderboard: pd.DataFrame
     pairs: pd.DataFrame
+    against: pd.DataFrame
     ranks: pd.DataFrame
     sentences: list[str]
     settings: dict[str, Any]

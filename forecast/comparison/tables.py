@@ -75,6 +75,7 @@ def comparison_of(
         calibration=_shares(shares),
         leaderboard=_leaderboard(scores, judged.standing),
         pairs=judged.pairs,
+        against=judged.against,
         ranks=judged.ranks,
         sentences=judged.sentences,
         settings=settings,

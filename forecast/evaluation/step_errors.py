@@ -31,11 +31,13 @@ TERMS = (
     *(f"{metric}{end}" for end in INTERVALS for metric in ("msis", "coverage", "width")),
 )  # fmt: skip
 
+FEWEST_PAIRS = 8  # of values a season apart, both observed, that a scale is the mean difference of
+
 
 class Scales(NamedTuple):
     """What errors are divided by: numbers of the training span, each of any shape that broadcasts against the truth.
 
-    NaN where undefined: a constant series has none of them.
+    NaN where undefined: a constant series has none of them, one with fewer than eight differences only the last.
     """
 
     mase: ArrayLike  # see `mase_scale`
@@ -44,8 +46,15 @@ class Scales(NamedTuple):
 
 
 def training_scales(history: ArrayLike, *, seasonality: int) -> Scales:
-    """Return the scales of training spans (..., T), oldest first, NaN where not observed; each is (...)."""
-    return Scales(mase_scale(history, seasonality=seasonality), rmsse_scale(history), deviation(history))
+    """Return the scales of training spans (..., T), oldest first, NaN where not observed; each is (...).
+
+    Differences that are too few to tell how a series moves make none: where the only two values that were observed
+    happen to be alike, one such series would outweigh all others in a mean.
+    """
+    values = np.asarray(history, np.float64)
+    mase = np.where(_pairs(values, seasonality) >= FEWEST_PAIRS, mase_scale(values, seasonality=seasonality), np.nan)
+    rmsse = np.where(_pairs(values, 1) >= FEWEST_PAIRS, rmsse_scale(values), np.nan)
+    return Scales(mase[()], rmsse[()], deviation(values))
 
 
 def step_errors(
@@ -100,3 +109,8 @@ def step_errors(
 def _positive(scale: ArrayLike) -> Array:
     values = np.asarray(scale, np.float64)
     return np.where(values > 0, values, np.nan)
+
+
+def _pairs(values: Array, lag: int) -> Array:
+    """Return how many values (..., T) were observed together with that of `lag` steps before: (...)."""
+    return np.isfinite(values[..., lag:] - values[..., :-lag]).sum(axis=-1)

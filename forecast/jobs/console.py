@@ -94,7 +94,7 @@ def print_scores(console: Console, scored: Backtest, panel: Panel, *, title: str
     constant = int(scored.scores["constant"].max()) if "constant" in scored.scores else 0
     if constant:
         which = "1 series has" if constant == 1 else f"{constant} series have"
-        console.print(f"{which} no MASE: constant before the first window, or too short for a season.")
+        console.print(f"{which} no MASE: constant before the first window, or too short (8 pairs a season apart).")
     intervals = interval_table(scored)
     if intervals is not None:
         console.print()

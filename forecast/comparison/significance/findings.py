@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,12 +18,17 @@ from forecast.errors import DataError
 
 TASK = ["data", "horizon"]
 REFERENCES = ("seasonal_naive", "naive")  # what has to be beaten: the first that is there
+_COLUMNS = {"pairs": PAIRS, "against": PAIRS, "ranks": RANKS, "standing": STANDING}
 
 
 class Findings(NamedTuple):
-    """The frames of `pairs_table`, `ranks_table` and `standing_table`, led by `data` and `horizon`, and their words."""
+    """The frames of `pairs_table`, `ranks_table` and `standing_table`, led by `data` and `horizon`, and their words.
+
+    `against` is the table of those pairs that the method to beat is one of, corrected for no others.
+    """
 
     pairs: pd.DataFrame
+    against: pd.DataFrame
     ranks: pd.DataFrame
     standing: pd.DataFrame
     sentences: list[str]
@@ -42,7 +48,9 @@ def findings(
     """Test each data set and horizon by itself.
 
     Errors are averaged over seeds first: seeds are repetitions of one model, and to count each as a series would make p
-    too small. The correction is for the pairs of one data set and horizon.
+    too small. Two questions are asked of each data set and horizon: which models differ from the method to beat
+    (`against`), and which pairs of all differ (`pairs`). Each is corrected for its own tests. What the sentences say of
+    that method is of the first.
 
     Parameters
     ----------
@@ -64,7 +72,7 @@ def findings(
     DataError
         If a fold of a series has several rows.
     """
-    found: dict[str, list[pd.DataFrame]] = {"pairs": [], "ranks": [], "standing": []}
+    found: dict[str, list[pd.DataFrame]] = {name: [] for name in _COLUMNS}
     words = []
     tasks: Iterable[tuple[Any, pd.DataFrame]] = per_series.groupby(TASK, sort=False)
     for (data, horizon), group in tasks:
@@ -81,19 +89,19 @@ def findings(
             without = held["fold"].nunique() - (0 if windows is None else len(windows))
         reach = overlap(horizon=horizon, step=step or horizon)
         settings: dict[str, Any] = {"metric": chosen, "correction": correction, "alpha": alpha, "seed": seed}
-        pairs = pairs_table(errors, windows=windows, overlap=reach, **settings)
-        ranks = ranks_table(errors, alpha=alpha)
+        tested = partial(pairs_table, errors, windows=windows, overlap=reach, **settings)
+        pairs, ranks = tested(), ranks_table(errors, alpha=alpha)
         beaten = _reference(errors, reference.get((data, horizon)) if isinstance(reference, Mapping) else reference)
+        against = pairs.iloc[:0] if beaten is None else tested(reference=beaten)
         standing = standing_table(errors, pairs, ranks, reference=beaten)
         if without:  # the interval would be of other errors than the skill
             standing[["skill_low", "skill_high"]] = np.nan
-        for name, table in {"pairs": pairs, "ranks": ranks, "standing": standing}.items():
+        for name, table in zip(_COLUMNS, (pairs, against, ranks, standing), strict=True):
             found[name].append(_labelled(table, data=data, horizon=horizon))
-        told = sentences(pairs, ranks, reference=beaten, correction=correction, alpha=alpha)
+        told = sentences(pairs, ranks, against=against, reference=beaten, correction=correction, alpha=alpha)
         words.append((data, horizon, [*told, *_left_out(whole, errors), *_left_out_windows(windows, without)]))
-    columns = {"pairs": PAIRS, "ranks": RANKS, "standing": STANDING}
     tables = {
-        name: pd.concat(held, ignore_index=True) if held else pd.DataFrame(columns=[*TASK, *columns[name]])
+        name: pd.concat(held, ignore_index=True) if held else pd.DataFrame(columns=[*TASK, *_COLUMNS[name]])
         for name, held in found.items()
     }
     return Findings(**tables, sentences=_together(words))

@@ -22,6 +22,7 @@ def sentences(
     ranks: pd.DataFrame,
     *,
     reference: str | None = None,
+    against: pd.DataFrame | None = None,
     correction: Correction = "holm",
     alpha: float = 0.05,
 ) -> list[str]:
@@ -33,14 +34,19 @@ def sentences(
         As `pairs_table` and `ranks_table` return them.
     reference : str, optional
         The simple method that has to be beaten.
+    against : DataFrame, optional
+        The pairs of that method, corrected for no others; by default those of `pairs`.
     correction : {"holm", "benjamini_hochberg", "none"}
         What `pairs` was corrected by.
     alpha : float
         Level of significance.
     """
-    told = _Told(pairs, correction=correction, alpha=alpha)
     order = [str(model) for model in ranks["model"]]
-    found = [] if reference is None else _against(told, order, reference)
+    told, found = _Told(pairs, correction=correction, alpha=alpha), []
+    if reference is not None:
+        beaten = _Told(pairs if against is None else against, correction=correction, alpha=alpha)
+        found += _against(beaten, order, reference)
+        told = beaten if reference in order[:2] else told
     found += told.pair(order[0], order[1])
     if (pairs["test"] == OVER_SERIES).all() and ranks["series"].iloc[0] >= FEWEST_SERIES:
         found += _level_with_best(ranks, alpha=alpha)
