@@ -72,16 +72,16 @@ def scores(data: Protocol, point: np.ndarray, quantiles: np.ndarray, levels: Seq
         mase=float(np.nanmean(mase(data.truth, point, scale=scale))),
         msis=float(np.mean(msis(data.truth, *bounds["_95"], share=0.95, scale=scale))),
         held_80=float(held[""].mean()),
-        off_80=_standard_errors(held[""], 0.8),
+        off_80=(held[""].mean() - 0.8) / standard_error(held[""]),
         held_95=float(held["_95"].mean()),
-        off_95=_standard_errors(held["_95"], 0.95),
+        off_95=(held["_95"].mean() - 0.95) / standard_error(held["_95"]),
     )
 
 
-def _standard_errors(held: np.ndarray, share: float) -> float:
-    """Return how far the mean over series (n,) is from a share, in standard errors of a bootstrap over series."""
+def standard_error(held: np.ndarray) -> float:
+    """Return the standard error of the mean over series (n,), by a bootstrap over them."""
     drawn = np.random.default_rng(0).integers(len(held), size=(DRAWS, len(held)))
-    return float((held.mean() - share) / held[drawn].mean(axis=1).std())
+    return float(held[drawn].mean(axis=1).std())
 
 
 def _simple(data: Protocol, name: str) -> tuple[np.ndarray, np.ndarray]:

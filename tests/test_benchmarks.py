@@ -21,8 +21,8 @@ from forecast.ensemble import Ensemble
 from forecast.errors import ConfigError
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))  # scripts, not a package
-experiments, m4, long_horizon, public, intervals, counts = map(
-    importlib.import_module, ("experiments", "m4", "long_horizon", "public", "intervals", "counts")
+experiments, m4, long_horizon, public, intervals, spread, counts = map(
+    importlib.import_module, ("experiments", "m4", "long_horizon", "public", "intervals", "spread", "counts")
 )
 
 LENGTHS = m4.Lengths(horizon=4, season=7)
@@ -202,8 +202,7 @@ def test_a_network_that_refuses_a_public_set_is_told_and_the_others_are_scored(
 def test_intervals_are_scored_as_the_tables_do_and_held_beside_a_bootstrap_over_series() -> None:
     frame = made_frame(series=40, rows=30)
     data = m4.held_back(frame, LENGTHS)
-    spread = np.full(data.truth.shape, 2.0)
-    quantiles = data.truth[..., None] + spread[..., None] * np.linspace(-1, 1, len(intervals.LEVELS))
+    quantiles = data.truth[..., None] + 2.0 * np.linspace(-1, 1, len(intervals.LEVELS))
     quantiles[:4] += 100.0  # four of forty series lie below all of it
     own = intervals.scores(data, data.truth, quantiles)
     assert own.held_80 == pytest.approx(0.9) and own.held_95 == pytest.approx(0.9) and own.mase == 0
@@ -212,6 +211,23 @@ def test_intervals_are_scored_as_the_tables_do_and_held_beside_a_bootstrap_over_
     assert own.off_95 == pytest.approx((0.9 - 0.95) / error, rel=0.1)
     few = intervals.scores(data, data.truth, quantiles[..., 1:-1], intervals.LEVELS[1:-1])
     assert np.isnan(few.msis) and few.wql_100 == own.wql_100
+
+
+def test_coverage_varies_from_horizon_to_horizon_where_series_are_wild_together() -> None:
+    draw, horizon = np.random.default_rng(0), 4
+    lengths = m4.Lengths(horizon=horizon, season=1)
+    wild = np.repeat(draw.choice([0.5, 1.5], 21), horizon)
+    found = []
+    for size in (np.ones_like(wild), wild):
+        walks = np.cumsum(size * draw.standard_normal((300, len(size))), axis=1)
+        number, step = np.indices(walks.shape)
+        frame = pd.DataFrame({"unique_id": number.ravel(), "ds": step.ravel(), "y": walks.ravel()})
+        data = m4.Protocol(known=frame, after=frame.iloc[:0], lengths=lengths)
+        found.append(spread.spread(spread.coverages(data, horizons=12, windows=4, recent=None)))
+    alone, together = found
+    assert alone.held_80 == pytest.approx(0.8, abs=0.01) and alone.held_95 == pytest.approx(0.95, abs=0.01)
+    assert alone.sd_80 < 2 * alone.se_80 and alone.sd_95 < 2 * alone.se_95
+    assert together.sd_80 > 4 * together.se_80
 
 
 def test_losses_are_compared_series_by_series() -> None:
