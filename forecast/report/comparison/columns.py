@@ -24,6 +24,8 @@ class Column(NamedTuple):
         The value nearest to which is best: 0 for errors, a coverage, infinity where more is better; None for none.
     extra : bool
         Whether it is shown only when a reader asks for all columns.
+    share : bool
+        Whether it is shown in percent.
     """
 
     name: str
@@ -31,6 +33,12 @@ class Column(NamedTuple):
     meaning: str
     best: float | None = 0.0
     extra: bool = False
+    share: bool = False
+
+    def texts(self, values: Sequence[Any]) -> list[str]:
+        """Write the values of the column."""
+        nothing = [None] * len(values)
+        return percent(values, nothing, nothing) if self.share else written(list(values))
 
 
 METRICS = (
@@ -40,7 +48,7 @@ METRICS = (
     Column("smape", "sMAPE, %", "symmetric mean absolute percentage error as in M4, 0 to 200 %"),
     Column("crps", "CRPS", "continuous ranked probability score: MAE of a distribution, in the unit of the series"),
     Column("wql", "WQL", "weighted quantile loss: pinball losses over the sum of absolute values"),
-    Column("coverage", "80 % covers", "share of steps inside the 80 % interval; best at 0.8", best=0.8),
+    Column("coverage", "80 % covers, %", "steps inside the 80 % interval; best at 80", best=0.8, share=True),
     Column("mse", "MSE", "mean squared error, in the squared unit of the series", extra=True),
     Column("mape", "MAPE, %", "mean absolute percentage error; undefined near 0", extra=True),
     Column("rmsse", "RMSSE", "root mean squared error over that of repeating the last value in training", extra=True),
@@ -49,7 +57,7 @@ METRICS = (
     Column("bias", "bias", "mean of forecast minus truth, in the unit of the series; best at 0", extra=True),
     Column("msis", "MSIS 80", "mean scaled interval score of the 80 % interval: width, and misses", extra=True),
     Column("width", "80 % width", "mean width of the 80 % interval, in the series' unit", best=None, extra=True),
-    Column("coverage_95", "95 % covers", "share of steps inside the 95 % interval; best at .95", best=0.95, extra=True),
+    Column("coverage_95", "95 % covers, %", "steps inside the 95 % interval; best at 95", 0.95, extra=True, share=True),
     Column("msis_95", "MSIS 95", "mean scaled interval score of the 95 % interval", extra=True),
     Column("width_95", "95 % width", "mean width of the 95 % interval, in the series' unit", best=None, extra=True),
 )  # fmt: skip
@@ -103,7 +111,7 @@ def best_of(column: Column, values: Sequence[Any], texts: Sequence[str] | None =
     if column.best is None or len(held) < 2 or len(set(held)) == 1:
         return [False] * len(values)
     best = max(held) if column.best == float("inf") else min(held, key=lambda value: abs(value - column.best))  # type: ignore[operator]
-    texts = written(list(values)) if texts is None else texts
+    texts = column.texts(values) if texts is None else texts
     numbered = [float(value) if is_number(value) else None for value in values]
     own = texts[numbered.index(best)]
     return [value is not None and text == own for value, text in zip(numbered, texts, strict=True)]

@@ -10,7 +10,7 @@ import pandas as pd
 from forecast.comparison.comparison import Comparison
 from forecast.report.comparison.columns import METRIC, Column, best_of, percent
 from forecast.report.comparison.compared import Panel, models_of, panels_of
-from forecast.report.numbers import is_number, written
+from forecast.report.numbers import is_number
 
 
 class Cell(NamedTuple):
@@ -46,7 +46,7 @@ def models_sheet(rows: pd.DataFrame, columns: Sequence[Column]) -> Sheet:
     parts = [[Cell(str(model)) for model in rows["model"]]]
     for column in shown:
         values = rows[column.name].tolist()
-        texts = _skill(rows) if column.name == "skill" else written(values)
+        texts = _skill(rows) if column.name == "skill" else column.texts(values)
         parts.append(_cells(values, texts, best_of(column, values, texts)))
     return Sheet(heads, [list(cells) for cells in zip(*parts, strict=True)])
 
@@ -60,7 +60,7 @@ def overview_sheet(comparison: Comparison, metric: str) -> Sheet:
         rows = panel.of(comparison.leaderboard).set_index("model")[metric].reindex(models)
         if rows.notna().any():
             values = rows.tolist()
-            texts = written(values)
+            texts = column.texts(values)
             heads.append(Head(str(panel.horizon), f"{column.head}: {column.meaning}", group=panel.data))
             parts.append(_cells(values, texts, best_of(column, values, texts)))
     return Sheet(heads, [list(cells) for cells in zip(*parts, strict=True)])
@@ -75,7 +75,7 @@ def steps_sheet(rows: pd.DataFrame, metric: str, models: Sequence[str], *, most:
     parts = [[Cell(str(step), float(step)) for step in kept.index]]
     for model in kept:
         values = kept[model].tolist()
-        parts.append(_cells(values, written(values), [False] * len(values)))
+        parts.append(_cells(values, METRIC[metric].texts(values), [False] * len(values)))
     return Sheet(heads, [list(cells) for cells in zip(*parts, strict=True)])
 
 
