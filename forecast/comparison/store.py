@@ -19,7 +19,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -78,8 +78,10 @@ class Store:
         row = self._row(key)
         if row is None:
             return None
-        *ended, parameters, sums = row
-        record = Record(*ended, None if parameters == _NOT_TOLD else parameters)
+        *ended, sums = row
+        record = Record(*ended)
+        if record.parameters == _NOT_TOLD:
+            record = replace(record, parameters=None)
         if record.status == DONE:
             try:
                 self._files(key, sums)
