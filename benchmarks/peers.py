@@ -9,7 +9,7 @@ Two budgets. `defaults`: the settings that a library comes with, and what its gu
 `equal`: the training steps, windows a step, hidden size, layers, context and quantiles of this package's networks;
 learning rate and scaling stay theirs (Darts: reversible instance normalisation, or its `Scaler` where a network lacks
 that). Both libraries forecast each series from its own past, and neither takes gaps: these are filled by straight
-lines. They are fitted anew at each origin, as any adapter is.
+lines. Like the networks here they are fitted once, before the first origin, and read newer history at the others.
 """
 
 from __future__ import annotations
@@ -85,16 +85,23 @@ class NeuralForecastPeer:
         network = getattr(models, self.network)(
             h=self.lengths.horizon, random_seed=self.seed, **self.options, **loss, **QUIET
         )
-        self.panel = Panel.from_frame(frame, self.lengths.columns, freq=self.lengths.freq)
+        self.update(frame)
         with _quiet():
             self.fitted = NeuralForecast(models=[network], freq=1)
-            self.fitted.fit(_filled(self.panel))
+            self.fitted.fit(self.history)
+        self.parameters = _count(self.fitted.models[0])
+        return self
+
+    def update(self, frame: pd.DataFrame) -> NeuralForecastPeer:
+        """Take what is read before a forecast."""
+        self.panel = Panel.from_frame(frame, self.lengths.columns, freq=self.lengths.freq)
+        self.history = _filled(self.panel)
         return self
 
     def predict(self, horizon: int) -> pd.DataFrame:
         """Forecast; quantiles come in the order in which they were asked for."""
         with _quiet():
-            given = self.fitted.predict().sort_values([ID, STEP])
+            given = self.fitted.predict(df=self.history).sort_values([ID, STEP])
         values = given.drop(columns=[ID, STEP]).to_numpy(float).reshape(len(self.panel.ids), horizon, -1)
         return _told(self.panel, values, self.levels)
 
@@ -121,11 +128,21 @@ class DartsPeer:
         self.network, self.lengths, self.options, self.levels = network, lengths, options, levels
         self.seed = 0
         self.version = version("darts")
+        self.is_scaled = not options.get("use_reversible_instance_norm")
 
     def fit(self, frame: pd.DataFrame) -> DartsPeer:
         """Train on every series up to its end."""
+        self.scalers: dict[Any, Any] = {}
+        self.update(frame)
+        with _quiet():
+            self.fitted = self._model()
+            self.fitted.fit(self.series)
+        self.parameters = _count(self.fitted.model)
+        return self
+
+    def update(self, frame: pd.DataFrame) -> DartsPeer:
+        """Take what is read before a forecast: scaled as at the fit, a series that began since by its own history."""
         from darts import TimeSeries
-        from darts.dataprocessing.transformers import Scaler
 
         self.panel = Panel.from_frame(frame, self.lengths.columns, freq=self.lengths.freq)
         filled = _filled(self.panel).astype({VALUE: np.float32})
@@ -133,11 +150,8 @@ class DartsPeer:
             self.series = TimeSeries.from_group_dataframe(
                 filled, group_cols=ID, time_col=STEP, value_cols=VALUE, freq=1
             )
-            self.scaler = None if self.options.get("use_reversible_instance_norm") else Scaler()
-            if self.scaler is not None:
-                self.series = self.scaler.fit_transform(self.series)
-            self.fitted = self._model()
-            self.fitted.fit(self.series)
+            if self.is_scaled:
+                self.series = self._scaled(self.series)
         return self
 
     def predict(self, horizon: int) -> pd.DataFrame:
@@ -145,12 +159,22 @@ class DartsPeer:
         drawn = {"num_samples": SAMPLES} if self.levels else {}
         with _quiet():
             found = self.fitted.predict(horizon, series=self.series, verbose=False, **drawn)
-            if self.scaler is not None:
-                found = self.scaler.inverse_transform(found)
+            if self.is_scaled:
+                found = [
+                    self.scalers[name].inverse_transform(own) for name, own in zip(self.panel.ids, found, strict=True)
+                ]
         paths = np.stack([one.all_values()[:, 0] for one in found])  # (n, H, S)
         if not self.levels:
             return _told(self.panel, paths, ())
         return _told(self.panel, np.moveaxis(np.quantile(paths, self.levels, axis=2), 0, 2), self.levels)
+
+    def _scaled(self, series: list[Any]) -> list[Any]:
+        from darts.dataprocessing.transformers import Scaler
+
+        for name, own in zip(self.panel.ids, series, strict=True):
+            if name not in self.scalers:
+                self.scalers[name] = Scaler().fit(own)
+        return [self.scalers[name].transform(own) for name, own in zip(self.panel.ids, series, strict=True)]
 
     def _model(self) -> Any:
         from darts import models
@@ -239,6 +263,10 @@ def _filled(panel: Panel) -> pd.DataFrame:
     return pd.concat(
         pd.DataFrame({ID: number, STEP: np.arange(len(own)), VALUE: own}) for number, own in enumerate(filled)
     ).reset_index(drop=True)
+
+
+def _count(network: Any) -> int:
+    return sum(one.numel() for one in network.parameters())
 
 
 def _told(panel: Panel, values: np.ndarray, levels: tuple[float, ...]) -> pd.DataFrame:

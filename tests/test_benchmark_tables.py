@@ -104,26 +104,36 @@ def test_repeat_last_has_the_published_error_on_exchange_rates() -> None:
     assert (naive["mse"], naive["mae"]) == pytest.approx((0.081, 0.196), abs=6e-4)
 
 
+class Network(dict[str, Any]):
+    """Stands for a network of NeuralForecast: its arguments, and seven numbers."""
+
+    def parameters(self) -> list[SimpleNamespace]:
+        return [SimpleNamespace(numel=lambda: 3), SimpleNamespace(numel=lambda: 4)]
+
+
 class Repeating:
     """Stands for NeuralForecast: repeats the last value of each series, and adds a quantile's distance from .5."""
 
+    fits: list[int] = []
+
     def __init__(self, models: list[Any], freq: int) -> None:
-        self.network, self.freq = models[0], freq
+        self.models, self.freq = models, freq
 
     def fit(self, table: pd.DataFrame) -> None:
         assert table["y"].notna().all()
-        self.last = table.groupby("unique_id").last()
+        self.fits.append(len(table))
 
-    def predict(self) -> pd.DataFrame:
-        levels = self.network.get("loss", [0.5])
-        steps = np.arange(1, self.network["h"] + 1) * self.freq
+    def predict(self, df: pd.DataFrame) -> pd.DataFrame:
+        network, last = self.models[0], df.groupby("unique_id").last()
+        levels = network.get("loss", [0.5])
+        steps = np.arange(1, network["h"] + 1) * self.freq
         rows = [
             {
                 "unique_id": name,
                 "ds": row["ds"] + step,
                 **{f"level {level}": row["y"] + level - 0.5 for level in levels},
             }
-            for name, row in self.last.iterrows()
+            for name, row in last.iterrows()
             for step in steps
         ]
         return pd.DataFrame(rows).sample(frac=1, random_state=0)
@@ -133,13 +143,14 @@ class Repeating:
 def standing_in(monkeypatch: pytest.MonkeyPatch) -> None:
     package = ModuleType("neuralforecast")
     package.NeuralForecast = Repeating  # type: ignore[attr-defined]
-    package.models = SimpleNamespace(GRU=lambda **given: given)  # type: ignore[attr-defined]
+    package.models = SimpleNamespace(GRU=Network)  # type: ignore[attr-defined]
     losses = ModuleType("neuralforecast.losses.pytorch")
     losses.MQLoss = lambda quantiles: quantiles  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "neuralforecast", package)
     monkeypatch.setitem(sys.modules, "neuralforecast.losses", ModuleType("neuralforecast.losses"))
     monkeypatch.setitem(sys.modules, "neuralforecast.losses.pytorch", losses)
     monkeypatch.setattr(peers, "version", lambda name: "0")
+    monkeypatch.setattr(Repeating, "fits", [])
 
 
 @pytest.mark.parametrize(("freq", "gaps"), [("MS", "mask"), ("D", "mask"), ("B", "rows"), ("1", "mask")])
@@ -155,6 +166,7 @@ def test_forecasts_of_a_peer_land_on_their_series_and_times(standing_in: None, f
     board = found.leaderboard.set_index("model")
     assert board.loc[["point", "levels"], "mae"].to_numpy() == pytest.approx(board.loc["naive", "mae"])
     assert board["width"]["levels"] == pytest.approx(0.8) and np.isnan(board["width"]["point"])
+    assert len(Repeating.fits) == 2 and list(board["parameters"][["point", "levels"]]) == [7, 7]
 
 
 def test_a_peer_refuses_several_targets(standing_in: None) -> None:
@@ -177,5 +189,24 @@ def test_the_libraries_train_at_equal_budget(library: str, monkeypatch: pytest.M
     monkeypatch.setattr(peers, "find_spec", lambda name: name == library or None)
     entered = peers.peers(LENGTHS, budget="equal", training=tables.Training(steps=2))
     data = DataSet("made", "made", made_frame(), Columns(), horizon=4)
-    found = compare(data, entered, protocol=Protocol(folds=1))
+    found = compare(data, entered, protocol=Protocol(folds=2))
     assert set(found.cells["status"]) == {"done"} and found.leaderboard["coverage"].notna().all()
+    assert (found.leaderboard.set_index("model").loc[list(entered), "parameters"] > 1000).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("library", ["neuralforecast", "darts"])
+def test_the_libraries_forecast_the_same_from_the_same_history(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip(library)
+    monkeypatch.setattr(peers, "find_spec", lambda name: name == library or None)
+    frame = made_frame()
+    early, later = (frame[frame.groupby("unique_id").cumcount() < steps] for steps in (50, 54))
+    options = {"neuralforecast": {"max_steps": 2}, "darts": {"n_epochs": 1, "pl_trainer_kwargs": {"max_steps": 2}}}
+    for peer in peers.peers(LENGTHS, budget="defaults").values():
+        peer.options = {**peer.options, **options[library]}  # type: ignore[attr-defined]
+        fitted = peer.fit(early).predict(4)
+        moved = peer.update(later).predict(4)  # type: ignore[attr-defined]
+        again = peer.update(early).predict(4)  # type: ignore[attr-defined]
+        pd.testing.assert_frame_equal(fitted, again)
+        assert moved["ds"].min() == fitted["ds"].min() + pd.Timedelta("4D")
+        assert (moved["forecast"] != fitted["forecast"]).all()

@@ -25,8 +25,9 @@ from forecast.frames import FORECAST, TARGET, forecast_frame, history_frame, lev
 class Adapter(Protocol):
     """What a model of another library has to do to be compared.
 
-    It is copied, and fitted anew at every fold: nothing is known of how it would take newer history. For
-    ``processes`` above 1 it has to be importable, from a module rather than a prompt.
+    It is copied, and fitted anew at every fold, unless it has ``update`` (`Updating`). An attribute ``parameters`` is
+    read after a fit, and is how many numbers that set. For ``processes`` above 1 it has to be importable, from a module
+    rather than a prompt.
     """
 
     def fit(self, frame: pd.DataFrame) -> Any:
@@ -40,13 +41,29 @@ class Adapter(Protocol):
         """
 
     def predict(self, horizon: int) -> pd.DataFrame:
-        """Forecast the steps after the end of each series of the last fit.
+        """Forecast the steps after the end of each series of the last fit or update.
 
         Returns
         -------
         DataFrame with id, time, ``forecast`` and, if it likes, quantiles (``q0.1`` ... ``q0.9``, ``q0.025``,
         ``q0.975``); with several targets a column ``target``. A row for each series and step. Where the rows are the
         grid (``gaps="rows"``), times are those that the frequency lays after the last row, such as weekdays.
+        """
+
+
+class Updating(Adapter, Protocol):
+    """An adapter that takes newer history without training again.
+
+    It is fitted once, on what networks learn from: with ``refit=false`` all before the first fold.
+    """
+
+    def update(self, frame: pd.DataFrame) -> Any:
+        """Forecast from another origin from now on, with what the fit has learned.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            The whole table up to that origin, as `fit` takes it. Series that began since the fit are in it too.
         """
 
 
@@ -57,14 +74,22 @@ class AdapterEntry(Entry):
         super().__init__(name)
         self.model = model
         self.is_seeded = _seed_name(model) is not None
+        self.is_updating = callable(getattr(model, "update", None))
 
     def settings(self, task: Task, *, seed: int) -> dict[str, Any]:
         """Return its class, the source of that, and what it holds."""
-        return described(self._made(seed))
+        told = described(self._made(seed))
+        return {"updating": told} if self.is_updating else told  # stores have cells of such models, fitted at each fold
 
     def fit(self, task: Task, part: Part, *, seed: int) -> Fitted:
-        """Fit it at each origin when that is forecast."""
-        return _Refitted(self, task, seed)
+        """Fit it where it takes newer history; else it is fitted at each origin when that is forecast."""
+        return _Updated(self, task, part, seed=seed) if self.is_updating else _Refitted(self, task, seed=seed)
+
+    def fitted(self, task: Task, ends: np.ndarray, *, seed: int) -> tuple[Any, int | None]:
+        """Return a copy that has learned from the first steps of each series (n,), and how many parameters it tells."""
+        model = self._made(seed)
+        model.fit(_frame(task.panel.until(ends)))
+        return model, _parameters(model)
 
     def _made(self, seed: int) -> Any:
         made = clone(self.model) if isinstance(self.model, BaseEstimator) else deepcopy(self.model)
@@ -73,39 +98,64 @@ class AdapterEntry(Entry):
             setattr(made, name, (getattr(made, name) or 0) + seed)
         return made
 
-    def forecast(self, task: Task, origins: Origins, *, seed: int) -> tuple[np.ndarray, list[float], float]:
-        """Return forecasts of origins of one fold (N, H, C, 1 + Q), their levels, and the seconds of the fit."""
-        known = task.panel.until(task.ends[origins.window[0]])
-        model, began = self._made(seed), time.perf_counter()
-        model.fit(_frame(known))
-        seconds = time.perf_counter() - began
-        given = model.predict(task.horizon)
-        values, levels = _values(given, task.panel, origins, counts=task.counts(origins), horizon=task.horizon)
-        return values, levels, seconds
-
 
 class _Refitted:
     """An adapter that is fitted at each fold of the origins that it forecasts."""
 
-    def __init__(self, entry: AdapterEntry, task: Task, seed: int) -> None:
+    def __init__(self, entry: AdapterEntry, task: Task, *, seed: int) -> None:
         self.entry, self.task, self.seed = entry, task, seed
         self.levels: Sequence[float] = ()
-        self.parameters, self.refit_seconds = 0, 0.0
+        self.parameters: int | None = None
+        self.refit_seconds = 0.0
 
     def forecasts(self, origins: Origins) -> np.ndarray:
-        """Fit and forecast fold by fold, all of whose origins have to be among those given."""
+        """Forecast fold by fold, all of whose origins have to be among those given."""
         parts: list[np.ndarray] = []
         places: list[np.ndarray] = []
+        task = self.task
         for window in np.unique(origins.window):
-            own = np.flatnonzero(origins.window == window)
-            values, levels, seconds = self.entry.forecast(self.task, origins.taken(own), seed=self.seed)
-            self.refit_seconds += seconds
+            place = np.flatnonzero(origins.window == window)
+            own = origins.taken(place)
+            given = self._model(task.ends[window]).predict(task.horizon)
+            values, levels = _values(given, task.panel, own, counts=task.counts(own), horizon=task.horizon)
             if parts and list(self.levels) != levels:
                 raise DataError(f"{self.entry.name} gives other quantiles at another fold. Give the same.")
             self.levels = levels
             parts.append(values)
-            places.append(own)
+            places.append(place)
         return np.concatenate(parts)[np.argsort(np.concatenate(places), kind="stable")]
+
+    def _model(self, ends: np.ndarray) -> Any:
+        """Return the model as it forecasts after so many steps of each series (n,)."""
+        began = time.perf_counter()
+        model, self.parameters = self.entry.fitted(self.task, ends, seed=self.seed)
+        self.refit_seconds += time.perf_counter() - began
+        return model
+
+
+class _Updated(_Refitted):
+    """An adapter that is fitted once, and takes the history of each fold."""
+
+    def __init__(self, entry: AdapterEntry, task: Task, part: Part, *, seed: int) -> None:
+        super().__init__(entry, task, seed=seed)
+        self.model, self.parameters = entry.fitted(task, part.known, seed=seed)
+        self.known = part.known
+
+    def _model(self, ends: np.ndarray) -> Any:
+        if (ends != self.known).any():
+            self.model.update(_frame(self.task.panel.until(ends)))
+            self.known = ends
+        return self.model
+
+
+def _parameters(model: Any) -> int | None:
+    """Return how many parameters a fitted model tells; None where it does not, as one whose method has that name."""
+    told = getattr(model, "parameters", None)
+    if told is None or callable(told):
+        return None
+    if not isinstance(told, Integral) or isinstance(told, bool) or told < 0:
+        raise DataError(f"parameters is a whole number of 0 or more, got {told!r}. Give their number, or None.")
+    return int(told)
 
 
 def _seed_name(model: Any) -> str | None:

@@ -93,7 +93,7 @@ class Result:
     """What a cell came to: tables by name, or the reason for none; and what it took.
 
     ``is_passing`` is true of a failure that lies in the machine rather than in the cell: no memory, no room, a package
-    that is not installed. The next call may find it otherwise.
+    that is not installed. The next call may find it otherwise. ``parameters`` is None where a model does not tell.
     """
 
     tables: dict[str, pd.DataFrame]
@@ -102,7 +102,7 @@ class Result:
     fit_seconds: float = np.nan
     predict_seconds: float = np.nan
     peak_memory_mb: float = np.nan
-    parameters: int = 0
+    parameters: int | None = None
 
 
 def run(cell: Cell) -> Result:

@@ -22,7 +22,7 @@ class Comparison:
     ----------
     cells : DataFrame
         `fold`, `status` ("done" or "failed"), `reason`, `fit_seconds`, `predict_seconds`, `peak_memory_mb`,
-        `parameters` and `hash` of each cell.
+        `parameters` (missing where a model does not tell) and `hash` of each cell.
     scores : DataFrame
         `series_count`, the metrics (means over series; `wql` over all at once), `owa` (NaN without naive2), and the
         costs, seconds summed over folds.

@@ -85,7 +85,7 @@ class _FittedNetwork:
     fitted: Predictor
     task: Task
     levels: Sequence[float]
-    parameters: int
+    parameters: int | None
     refit_seconds: float = 0.0
 
     def forecasts(self, origins: Origins) -> np.ndarray:
@@ -98,7 +98,7 @@ class _FittedSimple:
     method: SimpleForecasts
     task: Task
     levels: Sequence[float] = SCORED
-    parameters: int = 0
+    parameters: int | None = 0
     refit_seconds: float = 0.0
 
     def forecasts(self, origins: Origins) -> np.ndarray:

@@ -16,7 +16,7 @@ class Fitted(Protocol):
     """What forecasts origins."""
 
     levels: Sequence[float]
-    parameters: int
+    parameters: int | None  # None where it does not tell
     refit_seconds: float  # that were spent on fitting again while it forecast
 
     def forecasts(self, origins: Origins) -> np.ndarray:

@@ -19,7 +19,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -41,6 +41,7 @@ CREATE TABLE IF NOT EXISTS cells (
 )
 """
 _COSTS = ("fit_seconds", "predict_seconds", "peak_memory_mb", "parameters")
+_NOT_TOLD = -1  # in place of parameters, whose column takes no NULL
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Record:
     fit_seconds: float
     predict_seconds: float
     peak_memory_mb: float
-    parameters: int
+    parameters: int | None
 
     def as_dict(self) -> dict[str, object]:
         """Return the fields by name."""
@@ -79,6 +80,8 @@ class Store:
             return None
         *ended, sums = row
         record = Record(*ended)
+        if record.parameters == _NOT_TOLD:
+            record = replace(record, parameters=None)
         if record.status == DONE:
             try:
                 self._files(key, sums)
@@ -124,7 +127,8 @@ class Store:
                 for name, content in files.items():
                     write_new(folder / name, content)
         sums = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-        values = [*cell.key.values(), *record.as_dict().values(), json.dumps(sums), json.dumps(cell.config)]
+        told = {**record.as_dict(), "parameters": _NOT_TOLD if record.parameters is None else record.parameters}
+        values = [*cell.key.values(), *told.values(), json.dumps(sums), json.dumps(cell.config)]
         marks = ", ".join("?" * (1 + len(values)))
         with writing(self.folder / INDEX), self._index() as index:
             index.execute(f"INSERT OR REPLACE INTO cells VALUES ({marks})", [cell.hash, *values])

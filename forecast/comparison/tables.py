@@ -47,7 +47,7 @@ def comparison_of(
         If no model was scored.
     """
     told = [{**cell.key, **record.as_dict(), "hash": cell.hash} for cell, record in zip(cells, records, strict=True)]
-    every = pd.DataFrame(told)[[*KEYS, "status", "reason", *COSTS, "hash"]]
+    every = pd.DataFrame(told)[[*KEYS, "status", "reason", *COSTS, "hash"]].astype({"parameters": "Int64"})
     whole = every.groupby(BY)["status"].transform(lambda status: (status == DONE).all())
     scored = [cell for cell, is_whole in zip(cells, whole, strict=True) if is_whole]
     if not scored:
@@ -135,7 +135,7 @@ def _leaderboard(scores: pd.DataFrame, standing: pd.DataFrame) -> pd.DataFrame:
     order = table[by[:2]].drop_duplicates().reset_index(drop=True).reset_index(names="place")
     table = table.merge(standing, on=by, how="left").merge(order, on=by[:2])
     table = table.sort_values(["place", "rank", "mase", "mae"])
-    parameters = table["parameters"].round().astype(int)
+    parameters = table["parameters"].round().astype("Int64")
     ranked = ["skill", "skill_low", "skill_high", "rank", "wins"]
     columns = [*by, "seeds", *METRICS, "mase_sd", "owa", *ranked, *COSTS]
     return table.assign(parameters=parameters)[columns].reset_index(drop=True)

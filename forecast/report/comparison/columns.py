@@ -69,7 +69,12 @@ COSTS = (
     Column("fit_seconds", "fit, s", "seconds of training, mean over seeds"),
     Column("predict_seconds", "predict, s", "seconds of forecasting, mean over seeds"),
     Column("peak_memory_mb", "memory, MB", "most memory held at once"),
-    Column("parameters", "parameters", "numbers that training sets; 0 for simple methods", best=None),
+    Column(
+        "parameters",
+        "parameters",
+        "numbers that training sets; 0 for simple methods; not every model tells",
+        best=None,
+    ),
 )
 _OWA = Column("owa", "OWA", "overall weighted average of M4: sMAPE and MASE over those of Naive2, averaged")
 _OTHERS = (
