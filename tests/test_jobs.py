@@ -13,7 +13,8 @@ from command import TINY, files_in, forecast, streams_in
 from frames import made_frame
 
 from forecast import Forecaster
-from forecast.config import conf_folder, names
+from forecast.config import conf_folder
+from forecast.data.catalogue import data_names, data_settings
 from forecast.evaluation.baselines import USUAL
 from forecast.training.module import ForecastModule
 
@@ -139,7 +140,7 @@ def test_a_future_without_its_history_is_refused(
     assert capsys.readouterr().err == "forecast: data.future needs the history that it follows. Add data.path=FILE.\n"
 
 
-@pytest.mark.parametrize("name", [name for name in names("data") if name not in ("table", *PUBLIC)])
+@pytest.mark.parametrize("name", [name for name in data_names() if data_settings(name)["public"] is None])
 def test_every_data_set_trains(name: str) -> None:
     size = ("data.made.stores=1", "data.made.items=2", "data.made.days=120") if name == "made_sales" else ()
     assert forecast("train", *TINY, f"data={name}", *size, "context_length=8", "hydra.run.dir=run") == 0
