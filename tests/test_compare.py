@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -176,7 +177,8 @@ def test_an_adapter_gets_the_table_with_its_covariates_up_to_the_origin() -> Non
 def test_no_entry_reads_what_comes_after_an_origin(poison: float) -> None:
     """Only the values of the steps that are forecast change: the same forecasts, other truth."""
     frame = made_frame()
-    later = frame[Columns().time] > "2024-02-25"
+    last = frame[Columns().time].max()  # stays, or there would be nothing to score
+    later = (frame[Columns().time] > "2024-02-25") & (frame[Columns().time] < last)
     poisoned = frame.assign(y=frame["y"].mask(later & (frame[Columns().id] == "s0"), poison))
     poisoned["y"] = poisoned["y"].mask(later, poison if np.isfinite(poison) else poisoned["y"])
     models = [SMALL, "ridge", "naive2", LastValue()]
@@ -240,7 +242,15 @@ def test_windows_after_a_silence_count_for_no_model(caplog: pytest.LogCaptureFix
     with caplog.at_level(logging.WARNING, "forecast"):
         found = compare(frame, ["drift"], horizons=4, protocol=Protocol(folds=1))
     assert set(found.per_window["series"]) == {"s0"}
-    assert "1 windows follow a span without an observation: left out for all models" in caplog.text
+    assert "1 windows have, or follow, a span without an observation: left out for all models" in caplog.text
+
+
+def test_a_series_that_ended_long_ago_is_no_failure_of_a_network() -> None:
+    frame = made_frame(rows=120)
+    ended = (frame[Columns().id] == "s1") & (frame[Columns().time] >= "2024-03-20")  # the rows go on, empty
+    frame = frame.assign(y=frame["y"].mask(ended))
+    found = compare(frame, SMALL, horizons=4, protocol=Protocol(folds=1), shared=replace(TINY, context_length=8))
+    assert set(found.cells["status"]) == {"done"} and set(found.per_window["series"]) == {"s0"}
 
 
 def test_a_record_of_a_data_set_brings_its_own_horizon_season_and_name() -> None:

@@ -327,6 +327,14 @@ def test_words_where_most_series_and_the_mean_disagree() -> None:
     assert told.endswith("so a few series weigh much.")
 
 
+def test_the_better_of_the_two_simple_methods_has_to_be_beaten() -> None:
+    found = _found(_windows(models={"gru": 0.95, "naive": 0.9, "seasonal_naive": 1.3}))
+    assert set(found.standing["reference"]) == {"naive"} and set(found.against["other"]) >= {"naive"}
+    assert found.sentences[0] == "No model here is better than repeating the last value."
+    found = _found(_windows(models={"gru": 0.95, "naive": 1.4, "seasonal_naive": 1.3}))
+    assert set(found.standing["reference"]) == {"seasonal_naive"}
+
+
 def test_the_reference_without_a_season_is_called_naive() -> None:
     windows = _windows(models={"gru": 1.5, "naive": 1.0})
     same = windows[windows["model"] == "naive"].assign(model="seasonal_naive")

@@ -62,7 +62,7 @@ class Task:
     """The same for every model: a panel, a horizon, the origins to forecast from and what is known before them.
 
     An origin counts where its series has an observation among the steps that a network reads by default (three seasons
-    or the horizon, at least 24), and a step after it; of several targets each counts by itself. That looks at the
+    or the horizon, at least 24), and one to score after it; of several targets each counts by itself. That looks at the
     series alone, so that no model moves the origins of another: a model with a shorter context that finds nothing
     observed in it fails.
     """
@@ -141,10 +141,11 @@ def task_of(contested: Contested, *, horizon: int, protocol: Protocol) -> Task:
     origins = scored_origins(panel, ends, horizon=horizon)
     warn_of_left_out(panel, ends, origins)
     recent = _recently_observed(panel, origins, horizon=horizon, season=season)
-    counted = origins.taken(np.logical_or.reduce(recent, axis=1))
+    follows = _observed_after(panel, origins, horizon=horizon)
+    counted = origins.taken((recent & follows).any(axis=1))
     if len(counted.series) < len(origins.series):
         left_out = len(origins.series) - len(counted.series)
-        log.warning("%d windows follow a span without an observation: left out for all models.", left_out)
+        log.warning("%d windows have, or follow, a span without an observation: left out for all models.", left_out)
     parts = tuple(
         Part(first + 1, ends[first] if trained is None or first else trained, own)
         for first in range(0, len(ends), every)
@@ -194,6 +195,12 @@ def _standardised(panel: Panel, ends: np.ndarray) -> Panel:
 def _recently_observed(panel: Panel, origins: Origins, *, horizon: int, season: int) -> np.ndarray:
     recent = usual_context(panel, horizon=horizon, season=season)
     return panel.observed_targets(origins.series, origins.ends - recent, origins.ends)
+
+
+def _observed_after(panel: Panel, origins: Origins, *, horizon: int) -> np.ndarray:
+    """Return which targets of which origins (N, C) there is anything to score of."""
+    last = np.minimum(origins.ends + horizon, panel.ends[origins.series])
+    return panel.observed_targets(origins.series, origins.ends, last)
 
 
 def _first_ends(panel: Panel, part: Part) -> np.ndarray:

@@ -44,4 +44,4 @@ def ranking_metric(board: pd.DataFrame) -> str:
 def reference_of(rows: pd.DataFrame) -> str:
     """Return the simple method that skill is measured against: the one in a leaderboard whose skill is 0."""
     own = rows.loc[rows["skill"].eq(0), "model"].tolist()
-    return next((name for name in ("seasonal_naive", "naive") if name in own), "")
+    return next((name for name in ("naive", "seasonal_naive") if name in own), "")
