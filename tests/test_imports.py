@@ -27,7 +27,7 @@ FLOORS = (
     ("forecast.members", "forecast.weighing", "forecast.calibration"),
     ("forecast.forecaster",),
     ("forecast.trained",),
-    ("forecast.predictor",),
+    ("forecast.predictor", "forecast.building"),
     ("forecast.saved", "forecast.training"),
     ("forecast.model",),
     (
