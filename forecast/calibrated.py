@@ -22,23 +22,19 @@ from safetensors.numpy import save as save_arrays
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from forecast.calibration import GRID, Shifts, refuse_few, reordered
-from forecast.choice import first_choice, is_auto
-from forecast.config import USUAL, build, usual
-from forecast.data.columns import Columns
-from forecast.data.encoding import Encoding
+from forecast.calibration import Shifts, reordered
+from forecast.choice import first_choice
+from forecast.composite import Composite
 from forecast.data.panel import Panel
-from forecast.data.splits import split_ends, usual_split
-from forecast.data.windows import observed_origins
 from forecast.ensemble import FOLDER as ENSEMBLES
 from forecast.ensemble import Ensemble
-from forecast.errors import ArtifactError, ConfigError, DataError, check_count
-from forecast.folders import standing, steadily
+from forecast.errors import ArtifactError, ConfigError, check_count
+from forecast.folders import standing
 from forecast.forecaster import Forecaster
-from forecast.losses import LEVELS
-from forecast.predictor import Predictor, Table
+from forecast.predictor import Table
 from forecast.saved import artifact
 from forecast.saved.nested import Nested
+from forecast.shifting import based, calibration_ends, calibration_origins, planned_levels, shifts_after
 from forecast.trained import TrainedNetwork
 
 if TYPE_CHECKING:
@@ -53,10 +49,9 @@ FOLDER = Nested(
     files=(SHIFTS,),
     models=f"{MODEL}/({ENSEMBLES.own}|{artifact.OWN})",
 )
-MOST_ORIGINS = 20_000  # that are forecast to calibrate; of more, some drawn at random
 
 
-class Calibrated(Predictor):
+class Calibrated(Composite):
     """A forecaster or ensemble whose intervals are moved until they hold what they say, step by step of the horizon.
 
     Horizons at the end of what `fit` is given are held back from training and from all that training chooses. The
@@ -107,19 +102,12 @@ class Calibrated(Predictor):
         self.refit = refit
 
     @property
-    def horizon(self) -> int:  # type: ignore[override]
-        """Steps to forecast."""
-        return self.predictor.horizon
+    def _first(self) -> Forecaster | Ensemble:
+        return self.predictor
 
     @property
-    def columns(self) -> Columns | None:  # type: ignore[override]
-        """Roles of the table's columns."""
-        return self.predictor.columns
-
-    @property
-    def freq(self) -> str | None:  # type: ignore[override]
-        """Step of time."""
-        return self.predictor.freq
+    def _first_fitted(self) -> Forecaster | Ensemble:
+        return self.predictor_
 
     def fit(
         self,
@@ -170,24 +158,21 @@ class Calibrated(Predictor):
             return self._settle(started)
         self.__dict__.pop("panel_", None)
         panel = self.as_panel(frame, freq=self.freq)
-        ends = self._ends(panel)
-        self._origins(panel, ends, int(panel.ends.max()), _planned_levels(self.predictor))  # before training
+        spacing = {"horizon": self.horizon, "step": self.step}
+        ends = calibration_ends(panel, windows=self.windows, **spacing)
+        longest, levels = int(panel.ends.max()), planned_levels(self.predictor)
+        calibration_origins(panel, ends, context_length=longest, levels=levels, **spacing)  # before training
         known = panel.until(ends[0])
         plan = _chosen(self.predictor, known)
         fitted = clone(plan)
         fitted.fit(known, folder=folder, logger=logger)
         log.info("calibrating on %d horizons held back", self.windows)
-        self._learn(fitted, panel, ends)
+        self.shifts_, self.origins_ = shifts_after(fitted, panel, ends, **spacing)
         if self.refit:
             fitted = clone(plan)
             fitted.fit(panel, folder=folder and folder / "everything")
             return self._settle(fitted)
         return self._settle(fitted, panel)
-
-    @property
-    def encoding(self) -> Encoding:
-        """Statistics and vocabularies of the training span."""
-        return self.predictor_.encoding
 
     def covers(self, level: float) -> bool:
         """Return whether a level lies within those calibrated."""
@@ -214,21 +199,7 @@ class Calibrated(Predictor):
         return FOLDER.write(Path(path), head, models={MODEL: self.predictor_}, files=files)
 
     @classmethod
-    def load(cls, path: str | Path, *, allow: Iterable[type] = ()) -> Calibrated:
-        """Read a saved one; no code in it is run.
-
-        Parameters
-        ----------
-        path : path
-            What `save` wrote.
-        allow : iterable of type
-            Network, loss or scaler classes of one's own that the saved model may name.
-        """
-        path, allow = Path(path), tuple(allow)
-        return steadily(path, lambda place: cls._read(place, allow))
-
-    @classmethod
-    def _read(cls, path: Path, allow: tuple[type, ...]) -> Calibrated:
+    def _read(cls, path: Path, allow: tuple[type, ...]) -> Self:
         head, files = FOLDER.read(path)
         FOLDER.check_models(path, [MODEL])
         model = _uncalibrated(path / MODEL, allow)
@@ -257,11 +228,6 @@ class Calibrated(Predictor):
         """Whether the quantiles are whole numbers."""
         return self.predictor_.is_whole
 
-    @property
-    def path_seed(self) -> int:
-        """What sample paths are drawn with."""
-        return self.predictor_.path_seed
-
     def _values(self, panel: Panel, series: np.ndarray, ends: np.ndarray, levels: Sequence[float]) -> np.ndarray:
         """Return forecasts (N, H, C, 1 + Q): the point as it is, the quantiles moved."""
         if not levels:
@@ -286,57 +252,12 @@ class Calibrated(Predictor):
         self, panel: Panel, series: np.ndarray, ends: np.ndarray, levels: Sequence[float] | np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the points (N, H, C, 1) and calibrated quantiles (N, H, C, Q)."""
-        values, quantiles = self._based(self.predictor_, panel, series, ends, self.shifts_.bases)
+        values, quantiles = based(self.predictor_, panel, series, ends, self.shifts_.bases)
         yardstick = self.predictor_.yardstick(panel, series, ends)
         moved = yardstick.restored(self.shifts_.moved(yardstick.scaled(quantiles), levels))
         if all(network.model_.loss.from_zero for network in self.networks):
             moved = np.maximum(moved, 0.0) + 0.0  # and no -0
         return values[..., :1], np.round(moved) if self.predictor_.is_whole else moved
-
-    def _based(
-        self, fitted: Predictor, panel: Panel, series: np.ndarray, ends: np.ndarray, bases: Sequence[float]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return forecasts of a fitted predictor (N, H, C, 1 + U), and of them its quantiles at bases (N, H, C, T)."""
-        different = sorted(set(bases))
-        values = fitted._values(panel, series, ends, different)
-        return values, values[..., [1 + different.index(base) for base in bases]]
-
-    def _learn(self, fitted: Forecaster | Ensemble, panel: Panel, ends: np.ndarray) -> None:
-        """Learn the shifts from the origins `ends` (W, n), which a fitted predictor has not seen."""
-        series, origins = self._origins(panel, ends, fitted.context_length_, fitted.own_levels())
-        levels = sorted({*GRID, *fitted.own_levels()})
-        bases = _bases(fitted, levels)
-        _, quantiles = self._based(fitted, panel, series, origins, bases)
-        yardstick = fitted.yardstick(panel, series, origins)
-        steps = panel.offsets[series][:, None] + origins[:, None] + np.arange(self.horizon)
-        seen = panel.observed_targets(series, origins - fitted.context_length_, origins)  # nothing else is forecast
-        truth = yardstick.scaled(np.where(seen[:, None], panel.target[steps], np.nan)[..., None])[..., 0]
-        self.shifts_ = Shifts.fit(truth, yardstick.scaled(quantiles), levels=levels, bases=bases)
-        self.origins_ = len(series)
-
-    def _origins(
-        self, panel: Panel, ends: np.ndarray, context: int, levels: Sequence[float]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return series and ends (N,) of what is held back with an observation around; enough for the levels."""
-        window, series, origins = observed_origins(panel, ends, context_length=context, horizon=self.horizon)
-        apart = window % -(-self.horizon // self.step) == 0
-        refuse_few(int(apart.sum()), levels)
-        if len(series) <= MOST_ORIGINS:
-            return series, origins
-        chosen = np.sort(np.random.default_rng(0).choice(len(series), MOST_ORIGINS, replace=False))
-        return series[chosen], origins[chosen]
-
-    def _ends(self, panel: Panel) -> np.ndarray:
-        """Return where the known part of each series ends at each origin held back (W, n)."""
-        count = 1 + (self.windows - 1) * self.horizon // self.step
-        ends = split_ends(panel, horizon=self.horizon, windows=count, split=usual_split(panel), step=self.step)
-        if (ends[0] <= self.horizon).all():
-            raise DataError(
-                f"calibration.windows={self.windows} holds back {self.windows} horizons of {self.horizon} steps, which "
-                f"leaves nothing to train on; the longest series has {panel.ends.max()} steps. Lower it, or give "
-                "longer series."
-            )
-        return ends
 
     def _settle(self, fitted: Forecaster | Ensemble, panel: Panel | None = None) -> Self:
         """Take over what was fitted; forecasts go on from the end of a panel, where one is given."""
@@ -396,21 +317,6 @@ def _chosen(predictor: Forecaster | Ensemble, panel: Panel) -> Forecaster | Ense
     for network in plan.members if isinstance(plan, Ensemble) else [plan]:
         network.model = first_choice(network.model, panel)
     return plan
-
-
-def _planned_levels(predictor: Forecaster | Ensemble) -> tuple[float, ...]:
-    """Return the levels that a predictor will have when it is fitted."""
-    first = predictor.members[0] if isinstance(predictor, Ensemble) else predictor
-    loss = first.loss or (USUAL["loss"] if is_auto(first.model) else usual("loss", first.model))
-    return tuple(getattr(build("loss", loss), "levels", LEVELS))
-
-
-def _bases(fitted: Predictor, levels: Sequence[float]) -> list[float]:
-    """Return for each level the nearest that a model can give: there it begins."""
-    found = np.array([level for level in levels if fitted.covers(level)])
-    if not len(found):
-        raise ConfigError("this model gives no quantiles, so there is nothing to calibrate. Set calibration.windows=0.")
-    return [float(found[np.abs(found - level).argmin()]) for level in levels]
 
 
 def _refuse_odd(

@@ -10,10 +10,10 @@ Saved it is one folder, whose members are saved forecasters:
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from copy import copy
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pandas as pd
@@ -21,18 +21,17 @@ import torch
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
+from forecast.agreement import refuse_different, refuse_odd_events
 from forecast.calibration import reordered
 from forecast.combination import combination, given_weights
-from forecast.data.columns import Columns
-from forecast.data.encoding import Encoding
+from forecast.composite import Composite
 from forecast.data.panel import Panel
 from forecast.data.splits import refuse_short
 from forecast.errors import ArtifactError, ConfigError, check_count
-from forecast.folders import steadily
 from forecast.forecaster import Forecaster
 from forecast.losses import EventLoss
-from forecast.members import fit_apart, fit_in_turn, label, log_histories, naming
-from forecast.predictor import Predictor, Table
+from forecast.members import fit_members, label, log_histories, naming
+from forecast.predictor import Table
 from forecast.saved import artifact
 from forecast.saved.nested import Nested
 from forecast.trained import Yardstick
@@ -42,11 +41,10 @@ if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
 
 log = logging.getLogger("forecast")
-SAME = ("horizon", "columns", "freq", "seasonality")  # settings in which members agree
 FOLDER = Nested("ensemble", of="Ensemble", settings=artifact.ENSEMBLE, models=rf"members/\d+/({artifact.OWN})")
 
 
-class Ensemble(Predictor):
+class Ensemble(Composite):
     """Several forecasters whose forecasts are made one, step by step and level by level.
 
     Parameters
@@ -107,19 +105,8 @@ class Ensemble(Predictor):
         return self.members[0]
 
     @property
-    def horizon(self) -> int:  # type: ignore[override]
-        """Steps to forecast, of every member."""
-        return self._first.horizon
-
-    @property
-    def columns(self) -> Columns | None:  # type: ignore[override]
-        """Roles of the table's columns, for every member."""
-        return self._first.columns
-
-    @property
-    def freq(self) -> str | None:  # type: ignore[override]
-        """Step of time, for every member."""
-        return self._first.freq
+    def _first_fitted(self) -> Forecaster:
+        return self.members_[0]
 
     @property
     def event(self) -> EventLoss | None:
@@ -190,25 +177,20 @@ class Ensemble(Predictor):
                     if not isinstance(frame, Panel):  # a part of a longer span may be shorter than the context
                         refuse_short(panel, horizon=member.horizon, context_length=member.context_length)
                     member.check(panel)
-            self._refuse_odd_events(members)
+            refuse_odd_events(members, weighs=isinstance(self.weights, str))
         if given is not None:
             weights = given
         elif warm_start:
             weights = self.weights_
         else:
             weights = self._validated(panel, folder=folder and folder / "validation")
-        self.members_ = self._fitted(members, panel, options, folder=folder)
+        self.members_ = fit_members(members, panel, options, folder=folder, processes=self.processes)
         self._settle(weights)
         histories = [member.history_.assign(member=number) for number, member in enumerate(self.members_)]
         self.history_ = pd.concat(histories, ignore_index=True)
         if logger is not None:
             log_histories(logger, histories)
         return self
-
-    @property
-    def encoding(self) -> Encoding:
-        """Statistics and vocabularies of the training span, those of the first member."""
-        return self.members_[0].encoding_
 
     def covers(self, level: float) -> bool:
         """Return whether every member can give a quantile of this level."""
@@ -232,21 +214,7 @@ class Ensemble(Predictor):
         return FOLDER.write(Path(path), head, models={_place(number): one for number, one in enumerate(self.members_)})
 
     @classmethod
-    def load(cls, path: str | Path, *, allow: Iterable[type] = ()) -> Ensemble:
-        """Read a saved ensemble; no code in it is run.
-
-        Parameters
-        ----------
-        path : path
-            What `save` wrote.
-        allow : iterable of type
-            Network, loss or scaler classes of one's own that the saved members may name.
-        """
-        path, allow = Path(path), tuple(allow)
-        return steadily(path, lambda place: cls._read(place, allow))
-
-    @classmethod
-    def _read(cls, path: Path, allow: tuple[type, ...]) -> Ensemble:
+    def _read(cls, path: Path, allow: tuple[type, ...]) -> Self:
         head, _ = FOLDER.read(path)
         with artifact.refusing(path, kind=FOLDER.kind):
             settings = {name: head[name] for name in ("combine", "weights", "validation", "processes")}
@@ -285,11 +253,6 @@ class Ensemble(Predictor):
         """Whether the quantiles are whole numbers, which those of every member have to be."""
         return all(member.is_whole for member in self.members_)
 
-    @property
-    def path_seed(self) -> int:
-        """What sample paths are drawn with."""
-        return self.members_[0].path_seed
-
     def yardstick(self, panel: Panel, series: np.ndarray, ends: np.ndarray) -> Yardstick:
         """Return how the first member scales the windows of some origins: series and ends (N,)."""
         return self.members_[0].yardstick(panel, series, ends)
@@ -313,32 +276,13 @@ class Ensemble(Predictor):
 
     def _checked(self) -> np.ndarray | None:
         """Refuse settings that make no sense; return the weights (M,), None where they are to be found."""
-        members = self.members
-        if not isinstance(members, Sequence) or not members or not all(isinstance(one, Forecaster) for one in members):
-            raise ConfigError(f"members is a list of one Forecaster or more, got {members!r}.")
-        for number, member in enumerate(members[1:], start=1):
-            _refuse_different(members[0], number, member)
+        refuse_different(self.members)
         combination(self.combine)
         check_count("processes", self.processes)
         if isinstance(self.weights, str) and self.weights == "validation":
             check_count("validation", self.validation)
             return None
-        return given_weights(self.weights, len(members))
-
-    def _refuse_odd_events(self, members: list[Forecaster]) -> None:
-        """Refuse members of different events, and weights by errors of values for probabilities."""
-        told = ["" if member.event is None else member.event.words for member in members]
-        for number, words in enumerate(told):
-            if words != told[0]:
-                raise ConfigError(
-                    f"{label(0, members[0])} forecasts {_forecast_of(told[0])} and {label(number, members[number])} "
-                    f"{_forecast_of(words)}. Members forecast the same: give them one loss of events, or none."
-                )
-        if told[0] and isinstance(self.weights, str):
-            raise ConfigError(
-                "weights='validation' weighs by errors of values, and these members give probabilities. Give numbers, "
-                "or leave weights out: all count the same."
-            )
+        return given_weights(self.weights, len(self.members))
 
     def _copies(self) -> list[Forecaster]:
         return [clone(member) for member in self.members]
@@ -354,15 +298,6 @@ class Ensemble(Predictor):
         now = (member.get_params(deep=False) for member in self.members)
         return [copy(fitted).set_params(**params) for fitted, params in zip(self.members_, now, strict=True)]
 
-    def _fitted(
-        self, members: list[Forecaster], panel: Panel, options: dict[str, Any], *, folder: Path | None
-    ) -> list[Forecaster]:
-        each = [{**options, "folder": folder and folder / f"member-{number}"} for number in range(len(members))]
-        processes = min(self.processes, len(members))
-        if processes == 1:
-            return fit_in_turn(members, panel, each)
-        return fit_apart(members, panel, each, processes=processes)
-
     def _settle(self, weights: np.ndarray) -> None:
         """Take from the fitted members what all share."""
         members = self.members_
@@ -376,7 +311,8 @@ class Ensemble(Predictor):
     def _validated(self, panel: Panel, *, folder: Path | None) -> np.ndarray:
         """Return the best weights on horizons held back, of members that have not seen them."""
         ends = unseen_ends(panel, horizon=self.horizon, windows=self.validation)
-        members = self._fitted(self._copies(), panel.until(ends[0]), {}, folder=folder)
+        known = panel.until(ends[0])
+        members = fit_members(self._copies(), known, {}, folder=folder, processes=self.processes)
         weights, are_told = weights_after(members, panel, ends)
         if not are_told:
             log.warning("every series is constant before the steps held back, so that members weigh the same.")
@@ -387,19 +323,3 @@ class Ensemble(Predictor):
 
 def _place(number: int) -> str:
     return f"members/{number}"
-
-
-def _refuse_different(first: Forecaster, number: int, member: Forecaster) -> None:
-    for name in SAME:
-        ours, theirs = (getattr(one, name) for one in (first, member))
-        if name == "columns":
-            ours, theirs = (columns or Columns() for columns in (ours, theirs))
-        if ours != theirs:
-            raise ConfigError(
-                f"{label(0, first)} has {name}={ours!r} and {label(number, member)} has {theirs!r}. "
-                f"Members forecast the same steps: give them one {name}."
-            )
-
-
-def _forecast_of(words: str) -> str:
-    return f"the probability that a target {words}" if words else "values"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import replace
 from functools import partial
@@ -14,29 +14,26 @@ import numpy as np
 import torch
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
-from torch import nn
 
-from forecast.batch import LONGEST, Sizes
+from forecast.building import built, make_ready
 from forecast.choice import first_choice, is_auto
 from forecast.config import GROUPS, Setting, build, name_of, settings, usual
 from forecast.data.columns import Columns
 from forecast.data.encoding import Encoding
 from forecast.data.panel import Panel
-from forecast.data.splits import refuse_short, usual_context
+from forecast.data.splits import refuse_short, usual_context, validation_ends
 from forecast.data.windows import HeldBack, TrainingWindows, Windows
-from forecast.errors import ArtifactError, ConfigError, DataError, TrainingError, check_count
+from forecast.errors import ArtifactError, ConfigError, TrainingError
 from forecast.losses import EventLoss
 from forecast.memory import within_memory
-from forecast.model import Model
-from forecast.networks.channels import ByChannel
-from forecast.parameters import about, accelerator_of, plain_parameters
+from forecast.parameters import about, accelerator_of, checked, completed, plain_parameters
 from forecast.predictor import Table
 from forecast.releases import refuse_known_bad
-from forecast.saved import artifact
-from forecast.saved.vetting import filled
+from forecast.saved.artifact import plain_yaml
 from forecast.trained import TrainedNetwork
+from forecast.training.around import Around
 from forecast.training.settings import Training
-from forecast.training.warm_start import Start, fixed
+from forecast.training.warm_start import Start, encoding_of, fixed
 
 if TYPE_CHECKING:
     from lightning.pytorch.callbacks import Callback
@@ -182,7 +179,7 @@ class Forecaster(TrainedNetwork):
         lower = "Lower training.batch_size, context_length or the size of the model, or train on fewer series."
         try:
             with within_memory(TrainingError, lower):
-                stopped = self._fit(frame, start, folder=folder, logger=logger, callbacks=callbacks)
+                stopped = self._fit(frame, start, Around(folder, logger, callbacks))
         except BaseException as error:
             if warm_start or not isinstance(error, Exception):  # what was learned before is not lost
                 self.__dict__.update(before)
@@ -191,17 +188,9 @@ class Forecaster(TrainedNetwork):
             raise stopped
         return self
 
-    def _fit(
-        self,
-        frame: Table,
-        start: Start | None,
-        *,
-        folder: Path | None,
-        logger: Logger | None,
-        callbacks: Sequence[Callback],
-    ) -> BaseException | None:
+    def _fit(self, frame: Table, start: Start | None, around: Around) -> BaseException | None:
         """Fit, and return what a signal asked for meanwhile."""
-        training = self._checked()
+        training = checked(self.get_params(deep=False))
         self.__dict__.pop("panel_", None)
         panel = self.as_panel(frame, freq=self.freq if start is None else self.freq_)
         if start is None:
@@ -214,12 +203,13 @@ class Forecaster(TrainedNetwork):
             training.check_every = min(training.check_every, training.steps)
             training.steps = -(-training.steps // training.check_every) * training.check_every
         self._tell_of_unsaveable(panel.columns)
-        held_back = self._held_back(panel, training) if training.validation else None
-        around: dict[str, Any] = {"folder": folder, "logger": logger, "callbacks": callbacks}
-        trained = self._trained(panel, training, start, held_back=held_back, **around)
+        held_back = None
+        if training.validation:
+            held_back = validation_ends(panel, horizon=self.horizon, windows=training.validation)
+        trained = self._trained(panel, training, start, around, held_back=held_back)
         stopped = trained.stopped
         if training.validation and training.refit and stopped is None:
-            stopped = self._refit(panel, training, start, trained, folder=folder)
+            stopped = self._refit(panel, training, start, trained, folder=around.folder)
         self.history_ = trained.history
         self._parameters_ = plain_parameters(self._settled(), panel.columns)  # whatever is set later
         self.panel_ = panel.tail(self.context_length_)
@@ -234,10 +224,10 @@ class Forecaster(TrainedNetwork):
             If a parameter, or a value of the table with it, cannot be used.
         """
         trial = clone(self)
-        training = trial._checked()
+        training = checked(trial.get_params(deep=False))
         trial._settle(panel)
         if training.validation:
-            trial._held_back(panel, training)
+            validation_ends(panel, horizon=trial.horizon, windows=training.validation)
         accelerator_of(trial.accelerator)
         trial.encoding_ = Encoding.fit(panel)
         trial._settle_model(trial._windows(panel, device=torch.device("cpu")), panel, panel, None)
@@ -249,29 +239,12 @@ class Forecaster(TrainedNetwork):
         season = self.seasonality or panel.season
         return int(self.context_length or usual_context(panel, horizon=self.horizon, season=season))
 
-    def fresh_model(self, *, context_length: int | None = None) -> Model:
-        """Return the model of a fitted forecaster with weights as its seed made them, for its context or another."""
-        check_is_fitted(self)
-        sizes = replace(self.sizes_, context_length=context_length or self.context_length_)
-        vouched = [type(part) for part in self.model_.modules()]  # those of one's own have been let in before
-        return self._built(sizes, self.panel_.columns, allow=vouched)
-
     def _tell_of_unsaveable(self, columns: Columns) -> None:
         """Say before training, not after it, that what is trained can be used but not saved."""
         try:
-            artifact.plain_yaml(plain_parameters(self._settled(), columns))
+            plain_yaml(plain_parameters(self._settled(), columns))
         except ArtifactError as error:
             log.warning("%s", error)
-
-    def _held_back(self, panel: Panel, training: Training) -> np.ndarray:
-        """Return where the part to learn from ends in each series (n,)."""
-        held_back = np.maximum(panel.ends - training.validation * self.horizon, 0)
-        if not held_back.any():
-            raise DataError(
-                f"training.validation={training.validation} holds back {training.validation * self.horizon} steps, "
-                f"and the longest series has {panel.ends.max()}. Lower it, or give longer series."
-            )
-        return held_back
 
     def _refit(
         self, panel: Panel, training: Training, start: Start | None, trained: Trained, *, folder: Path | None
@@ -281,8 +254,8 @@ class Forecaster(TrainedNetwork):
         again = deepcopy(training)
         again.steps, again.validation, again.learning_rate = trained.best_step, 0, trained.learning_rate
         try:
-            place = folder and folder / "refit"
-            stopped = self._trained(panel, again, start, held_back=None, folder=place, logger=None).stopped
+            around = Around(folder and folder / "refit")
+            stopped = self._trained(panel, again, start, around, held_back=None).stopped
         except (KeyboardInterrupt, SystemExit) as stop:
             stopped = stop
         if stopped is not None:
@@ -296,69 +269,6 @@ class Forecaster(TrainedNetwork):
         super().set_params(**params)
         return self
 
-    def save(self, path: str | Path) -> Path:
-        """Write the fitted forecaster as a folder of YAML, JSON and safetensors; whole or not at all."""
-        check_is_fitted(self)
-        return artifact.save(
-            Path(path),
-            parameters=self._parameters_,
-            fitted={
-                "context_length": self.context_length_,
-                "seasonality": self.seasonality_,
-                "freq": self.freq_,
-                "trained_series": len(self.encoding_.ids),
-            },
-            encoding=self.encoding_.as_dict(),
-            sizes=self.sizes_,
-            weights=self.model_.state_dict(),
-            panel=self.panel_,
-        )
-
-    @classmethod
-    def load(cls, path: str | Path, *, allow: Iterable[type] = ()) -> Forecaster:
-        """Read a saved forecaster; no code in it is run.
-
-        Parameters
-        ----------
-        path : path
-            What `save` wrote.
-        allow : iterable of type
-            Network, loss or scaler classes of one's own that the saved model may name.
-        """
-        saved, allow = artifact.load(Path(path)), tuple(allow)
-        parameters = dict(saved.parameters)
-        with artifact.refusing(Path(path), kind="forecaster"):
-            columns = parameters["columns"] = Columns(**parameters["columns"])
-            training = dict(parameters["training"])
-            parameters["training"] = Training(**{**training, "freeze": tuple(training.get("freeze", ()))})
-            forecaster = cls(**parameters)
-            forecaster.horizon_ = saved.sizes.horizon
-            forecaster.context_length_ = saved.fitted["context_length"]
-            forecaster.seasonality_ = saved.fitted["seasonality"]
-            forecaster.freq_ = saved.fitted["freq"]
-            forecaster.encoding_, forecaster.sizes_ = saved.encoding, saved.sizes
-        model = filled(lambda: forecaster._built(saved.sizes, columns, allow=allow), saved.weights, vouched=bool(allow))
-        forecaster.model_ = model.eval()
-        forecaster._parameters_, forecaster.panel_ = saved.parameters, saved.panel
-        return forecaster
-
-    def _checked(self) -> Training:
-        for name in ("horizon", "context_length", "seasonality"):
-            value = getattr(self, name)
-            if value is None and name != "horizon":
-                continue
-            check_count(name, value)
-            if value > LONGEST:
-                raise ConfigError(f"{name} is at most {LONGEST:,} steps, got {value:,}. Take a coarser frequency.")
-        training = deepcopy(self.training) if self.training is not None else Training()
-        if not isinstance(training, Training):
-            raise ConfigError(f"training is a Training, such as Training(steps=500), got {training!r}.")
-        training.check()
-        for name, value in training.get_params().items():
-            if isinstance(value, np.generic):  # a checkpoint holds plain numbers
-                setattr(training, name, value.item())
-        return training
-
     def _settle(self, panel: Panel) -> None:
         """Fix what is learned from the table before training."""
         self.horizon_, self.freq_ = int(self.horizon), panel.freq.name
@@ -367,11 +277,8 @@ class Forecaster(TrainedNetwork):
 
     def _settled(self) -> dict[str, Any]:
         """Return the parameters with the model chosen, and the loss and scaling that go with it if none are given."""
-        parameters = self.get_params(deep=False)
         model = self.chosen_ if is_auto(self.model) else self.model
-        loss = parameters["loss"] or usual("loss", model)
-        scaling = parameters["scaling"] or usual("scaling", model, loss=loss)
-        return {**parameters, "model": model, "loss": loss, "scaling": scaling}
+        return completed({**self.get_params(deep=False), "model": model})
 
     def _start(self, update: bool) -> Start:
         """Return what a warm start goes on from, apart from what training will change."""
@@ -386,30 +293,8 @@ class Forecaster(TrainedNetwork):
                 raise ConfigError(fixed(group, given, was))
         return Start(deepcopy(self.model_), self.encoding_, self.sizes_, self.panel_.columns, update)
 
-    def _built(self, sizes: Sizes, columns: Columns, *, allow: Iterable[type] = ()) -> Model:
-        def network_of(sizes: Sizes) -> nn.Module:
-            return build("model", self._settled()["model"], sizes, allow=allow)
-
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
-            by_channel = sizes.targets > 1 and not columns.joint
-            network = ByChannel(network_of, sizes) if by_channel else network_of(sizes)
-            scaler = build("scaling", self._settled()["scaling"], allow=allow)
-            scaler.prepare(sizes)
-        loss = build("loss", self._settled()["loss"], allow=allow)
-        loss.prepare(sizes)
-        return Model(network, scaler, loss)
-
     def _trained(
-        self,
-        panel: Panel,
-        training: Training,
-        start: Start | None,
-        *,
-        held_back: np.ndarray | None,
-        folder: Path | None,
-        logger: Logger | None,
-        callbacks: Sequence[Callback] = (),
+        self, panel: Panel, training: Training, start: Start | None, around: Around, *, held_back: np.ndarray | None
     ) -> Trained:
         """Build a model and train it; steps after `held_back` are looked at for early stopping alone."""
         refuse_known_bad()
@@ -417,15 +302,13 @@ class Forecaster(TrainedNetwork):
         from forecast.training.loop import train
 
         span = panel if held_back is None else panel.until(held_back)
-        self.encoding_ = self._encoding(span, start)
+        self.encoding_ = encoding_of(span, start)
         trainers = trainers_for(
             training,
             accelerator_of(self.accelerator),
+            around,
             shown=f"training {name_of('model', self._settled()['model'])}" if self.progress else None,
             validates=held_back is not None,
-            folder=folder,
-            logger=logger,
-            callbacks=callbacks,
         )
         device = trainers().strategy.root_device
 
@@ -440,7 +323,7 @@ class Forecaster(TrainedNetwork):
             trainers=trainers,
             seed=self.seed,
             validation=None if held_back is None else HeldBack(cut(panel), held_back),
-            checkpoints=checkpoints_for(training, known, panel, start, folder=folder),
+            checkpoints=checkpoints_for(training, known, panel, start, folder=around.folder),
         )
         self.model_.cpu()
         return trained
@@ -454,19 +337,5 @@ class Forecaster(TrainedNetwork):
         self.sizes_ = windows.sizes(season=self.seasonality_, outputs=build("loss", self._settled()["loss"]).outputs)
         if start is not None:  # more categories make no wider embedding
             self.sizes_ = replace(self.sizes_, embeddings=start.sizes.widths)
-        self.model_ = self._built(self.sizes_, panel.columns)
-        if start is not None:
-            self.model_.take_over(start.model)
-        self.model_.scaler.check(panel)
-        self.model_.loss.check(panel)
-        if start is not None and not start.update:
-            self.model_.refuse_strangers(self.encoding_.numbers_of(span.ids), span.ids.to_numpy())
-        if start is None or start.update:
-            self.model_.scaler.fit(span, self.encoding_.numbers_of(span.ids))
-
-    def _encoding(self, span: Panel, start: Start | None) -> Encoding:
-        if start is None:
-            return Encoding.fit(span)
-        if start.update:
-            return start.encoding.extended(Encoding.fit(span))
-        return start.encoding
+        self.model_ = built(self._settled(), self.sizes_, panel.columns)
+        make_ready(self.model_, self.encoding_, panel=panel, span=span, start=start)

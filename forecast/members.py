@@ -51,6 +51,20 @@ def naming(number: int, member: Forecaster) -> Iterator[None]:
         raise
 
 
+def fit_members(
+    members: Sequence[Forecaster], panel: Panel, options: Options, *, folder: Path | None, processes: int
+) -> list[Forecaster]:
+    """Return fitted members, as many at a time as there are processes; checkpoints of each go to a folder of its own.
+
+    With one process they are fitted in place.
+    """
+    each = [{**options, "folder": folder and folder / f"member-{number}"} for number in range(len(members))]
+    processes = min(processes, len(members))
+    if processes == 1:
+        return fit_in_turn(members, panel, each)
+    return fit_apart(members, panel, each, processes=processes)
+
+
 def fit_in_turn(members: Sequence[Forecaster], panel: Panel, options: Sequence[Options]) -> list[Forecaster]:
     """Fit members one after another, in place."""
     for number, (member, own) in enumerate(zip(members, options, strict=True)):

@@ -1,14 +1,18 @@
-"""What the parameters of a forecaster come to: a device, a name, plain values."""
+"""What the parameters of a forecaster come to: checked, with nothing left open, a device, plain values."""
 
 from __future__ import annotations
 
+from copy import deepcopy
 from functools import cache
 from typing import Any
 
+import numpy as np
 import torch
 
-from forecast.config import GROUPS, is_placement, read, settings
+from forecast.batch import LONGEST
+from forecast.config import GROUPS, is_placement, read, settings, usual
 from forecast.data.columns import Columns
+from forecast.errors import ConfigError, check_count
 from forecast.training.settings import Training
 
 
@@ -33,6 +37,38 @@ def device_of(accelerator: str | dict[str, Any]) -> torch.device:
     if wanted in ("gpu", "mps") and torch.backends.mps.is_available():
         return torch.device("mps")
     return torch.device("cpu")
+
+
+def checked(parameters: dict[str, Any]) -> Training:
+    """Refuse parameters of a forecaster that make no sense; return a copy of those of training, in plain numbers.
+
+    Raises
+    ------
+    ConfigError
+        Names the parameter.
+    """
+    for name in ("horizon", "context_length", "seasonality"):
+        value = parameters[name]
+        if value is None and name != "horizon":
+            continue
+        check_count(name, value)
+        if value > LONGEST:
+            raise ConfigError(f"{name} is at most {LONGEST:,} steps, got {value:,}. Take a coarser frequency.")
+    training = deepcopy(parameters["training"]) if parameters["training"] is not None else Training()
+    if not isinstance(training, Training):
+        raise ConfigError(f"training is a Training, such as Training(steps=500), got {training!r}.")
+    training.check()
+    for name, value in training.get_params().items():
+        if isinstance(value, np.generic):  # a checkpoint holds plain numbers
+            setattr(training, name, value.item())
+    return training
+
+
+def completed(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a forecaster with the loss and scaling that go with its model where it names none."""
+    loss = parameters["loss"] or usual("loss", parameters["model"])
+    scaling = parameters["scaling"] or usual("scaling", parameters["model"], loss=loss)
+    return {**parameters, "loss": loss, "scaling": scaling}
 
 
 def plain_parameters(parameters: dict[str, Any], columns: Columns) -> dict[str, Any]:

@@ -1,10 +1,13 @@
-"""What a trained network answers: forecasts, sample paths, attention."""
+"""What a trained network answers: forecasts, sample paths, attention; and how it is kept."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
-from typing import Any, NamedTuple
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -12,6 +15,8 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 
 from forecast.batch import Inputs, Sizes
+from forecast.building import built
+from forecast.data.columns import Columns
 from forecast.data.encoding import Encoding
 from forecast.data.panel import Panel
 from forecast.data.windows import prediction_windows
@@ -23,7 +28,10 @@ from forecast.model import Model
 from forecast.networks.attention import Attention, attention_of
 from forecast.parameters import device_of
 from forecast.predictor import Predictor, Table
+from forecast.saved import artifact
+from forecast.saved.vetting import filled
 from forecast.scaling import Scaler
+from forecast.training.settings import Training
 
 PREDICTION_BATCH = 1024  # windows a pass in prediction
 
@@ -68,6 +76,7 @@ class TrainedNetwork(Predictor):
     model_: Model
     encoding_: Encoding
     sizes_: Sizes
+    _parameters_: dict[str, Any]  # as plain values
 
     @property
     def encoding(self) -> Encoding:
@@ -104,6 +113,13 @@ class TrainedNetwork(Predictor):
         with within_memory(DataError, "Ask for fewer series at a time, or with accelerator=cpu."):
             weights = [self.model_.attention(inputs).cpu().numpy() for _, inputs in self._batches(panel, series, ends)]
         return attention_frame(panel, series, ends, np.concatenate(weights))
+
+    def fresh_model(self, *, context_length: int | None = None) -> Model:
+        """Return the model of a fitted forecaster with weights as its seed made them, for its context or another."""
+        check_is_fitted(self)
+        sizes = replace(self.sizes_, context_length=context_length or self.context_length_)
+        vouched = [type(part) for part in self.model_.modules()]  # those of one's own have been let in before
+        return built(self._settled(), sizes, self.panel_.columns, allow=vouched)
 
     @property
     def attends(self) -> bool:
@@ -157,6 +173,59 @@ class TrainedNetwork(Predictor):
     def device(self) -> torch.device:
         """Where predictions are made."""
         return device_of(self.accelerator)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the fitted forecaster as a folder of YAML, JSON and safetensors; whole or not at all."""
+        check_is_fitted(self)
+        return artifact.save(
+            Path(path),
+            parameters=self._parameters_,
+            fitted={
+                "context_length": self.context_length_,
+                "seasonality": self.seasonality_,
+                "freq": self.freq_,
+                "trained_series": len(self.encoding_.ids),
+            },
+            encoding=self.encoding_.as_dict(),
+            sizes=self.sizes_,
+            weights=self.model_.state_dict(),
+            panel=self.panel_,
+        )
+
+    @classmethod
+    def load(cls, path: str | Path, *, allow: Iterable[type] = ()) -> Self:
+        """Read a saved forecaster; no code in it is run.
+
+        Parameters
+        ----------
+        path : path
+            What `save` wrote.
+        allow : iterable of type
+            Network, loss or scaler classes of one's own that the saved model may name.
+        """
+        saved, allow = artifact.load(Path(path)), tuple(allow)
+        parameters = dict(saved.parameters)
+        with artifact.refusing(Path(path), kind="forecaster"):
+            columns = parameters["columns"] = Columns(**parameters["columns"])
+            training = dict(parameters["training"])
+            parameters["training"] = Training(**{**training, "freeze": tuple(training.get("freeze", ()))})
+            network = cls(**parameters)
+            network.horizon_ = saved.sizes.horizon
+            network.context_length_ = saved.fitted["context_length"]
+            network.seasonality_ = saved.fitted["seasonality"]
+            network.freq_ = saved.fitted["freq"]
+            network.encoding_, network.sizes_ = saved.encoding, saved.sizes
+
+        def made() -> Model:
+            return built(network._settled(), saved.sizes, columns, allow=allow)
+
+        network.model_ = filled(made, saved.weights, vouched=bool(allow)).eval()
+        network._parameters_, network.panel_ = saved.parameters, saved.panel
+        return network
+
+    @abstractmethod
+    def _settled(self) -> dict[str, Any]:
+        """Return the parameters with model, loss and scaling settled."""
 
     def _values(self, panel: Panel, series: np.ndarray, ends: np.ndarray, levels: Sequence[float]) -> np.ndarray:
         """Return forecasts (N, H, C, 1 + Q), PREDICTION_BATCH origins at a time."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
@@ -55,3 +58,19 @@ def streams_in(folder: Path) -> Iterator[tuple[io.StringIO, io.StringIO]]:
         patch.setattr(sys, "stdout", out)
         patch.setattr(sys, "stderr", err)
         yield out, err
+
+
+def written(content: Any, name: str = "my.csv") -> str:
+    """Write a table as text, bytes or a frame into the folder of work, unless it is None, and return its name."""
+    if isinstance(content, pd.DataFrame):
+        content.to_csv(name, index=False)
+    elif content is not None:
+        Path(name).write_bytes(content.encode() if isinstance(content, str) else content)
+    return name
+
+
+def told_once(said: str, told: str) -> None:
+    """Hold that a job ended in one message, which has what a pattern finds."""
+    assert said.startswith("forecast: ") and said.count("forecast: ") == 1, said
+    assert "Traceback" not in said
+    assert re.search(told, said), said

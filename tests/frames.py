@@ -42,3 +42,14 @@ def made_frame(
 def made_roles() -> dict[str, tuple[str, ...]]:
     """Return the roles of the covariates that `made_frame` adds, as arguments of `Columns`."""
     return {"past": ("temp", "mood"), "known": ("price", "promo"), "static": ("size", "region")}
+
+
+def made_two_targets(rows: int = 60, seed: int = 0) -> pd.DataFrame:
+    """Return the table of `made_frame` with covariates and a second target, "wind", of another size."""
+    frame = made_frame(rows=rows, covariates=True, seed=seed)
+    return frame.assign(wind=1000 + 50 * np.cos(np.arange(len(frame))))
+
+
+def semicolons(value: str = "12,5") -> str:
+    """Return the text of a table whose cells semicolons part, with the same value in each row."""
+    return "unique_id;ds;y\n" + "".join(f"a;2024-01-{day:02d};{value}\n" for day in range(1, 21))

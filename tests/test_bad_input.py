@@ -1,34 +1,29 @@
-"""Whatever is wrong with a table, a setting or a saved run ends in one message, the same through both doors."""
+"""Whatever is wrong with a table or a setting ends in one message, the same through both doors."""
 
 from __future__ import annotations
 
 import io
-import json
-import logging
-import re
-import shutil
 import subprocess
 import sys
 import zipfile
 from functools import partial
-from hashlib import sha256
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import pytest
-from command import TINY, forecast
-from frames import made_frame
+from command import TINY, forecast, told_once, written
+from frames import made_frame, semicolons
 
-from forecast import Columns, Forecaster, Training, jobs, load
-from forecast.data.dialect import WORDS
+from forecast import Columns, Forecaster, Training
 from forecast.data.sources import read_table
-from forecast.errors import AbsentError, ArtifactError, ConfigError, DataError, ForecastError
-from forecast.jobs.settings import load_table, plain
+from forecast.errors import AbsentError, ConfigError, DataError, ForecastError
 from forecast.networks.recurrent import Recurrent
 
+pytestmark = pytest.mark.usefixtures("elsewhere")
+
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
+
 DAYS = "ds,y\n2024-01-01,1\n2024-01-02,2\n"
 
 
@@ -67,11 +62,8 @@ def _parquet() -> bytes:
     return file.getvalue()
 
 
-def _semicolons(value: str = "12,5") -> str:
-    return "unique_id;ds;y\n" + "".join(f"a;2024-01-{day:02d};{value}\n" for day in range(1, 21))
-
-
 IRREGULAR = pd.to_datetime(["2024-01-01", "2024-01-02", "2024-01-04", "2024-01-09", "2024-02-11", "2024-05-01"])
+
 REFUSED = {
     "a missing column": Refused(
         r"there is no column 'price'. Choose one of: .*columns.target.*data.columns.target=NAME",
@@ -183,22 +175,22 @@ REFUSED = {
     "semicolons": Refused(
         r"has one column, 'unique_id;ds;y', whose name holds the separator ';'. Add data.csv.separator=semicolon "
         r"\(in Python: read_table\(path, separator=';'\)\)",
-        _semicolons("12.5"),
+        semicolons("12.5"),
     ),
     "semicolons and decimal commas": Refused(
         r"Add data.csv.separator=semicolon data.csv.decimal=comma \(in Python: read_table\(path, separator=';', "
         r"decimal=','\)\)",
-        _semicolons(),
+        semicolons(),
     ),
-    "tabs": Refused(r"holds the separator '\\t'. Add data.csv.separator=tab ", _semicolons("1").replace(";", "\t")),
+    "tabs": Refused(r"holds the separator '\\t'. Add data.csv.separator=tab ", semicolons("1").replace(";", "\t")),
     "decimal commas": Refused(
         r"column 'y' holds '12,5' in line 2 \(series 'a', 2024-01-01\), which is not a number.*data.csv.decimal=comma",
-        _semicolons(),
+        semicolons(),
         csv={"separator": "semicolon"},
     ),
     "decimal commas in a covariate": Refused(
         r"covariate 'y' holds numbers with decimal commas, such as '12,5'.*data.csv.decimal=comma",
-        _semicolons().replace("y\n", "y;z\n", 1).replace("5\n", "5;1\n"),
+        semicolons().replace("y\n", "y;z\n", 1).replace("5\n", "5;1\n"),
         csv={"separator": "semicolon"},
         columns={"target": "z", "past": ("y",)},
     ),
@@ -222,22 +214,9 @@ REFUSED = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
-def _write(content: Any, name: str = "my.csv") -> str:
-    if isinstance(content, pd.DataFrame):
-        content.to_csv(name, index=False)
-    elif content is not None:
-        Path(name).write_bytes(content.encode() if isinstance(content, str) else content)
-    return name
-
-
 def _prepared(refused: Refused) -> None:
     if refused.name != "none.csv":
-        _write(made_frame(rows=20) if refused.table is None else refused.table, refused.name)
+        written(made_frame(rows=20) if refused.table is None else refused.table, refused.name)
 
 
 def _words(refused: Refused) -> list[str]:
@@ -255,18 +234,12 @@ def _words(refused: Refused) -> list[str]:
     ]
 
 
-def _told_once(written: str, told: str) -> None:
-    assert written.startswith("forecast: ") and written.count("forecast: ") == 1, written
-    assert "Traceback" not in written
-    assert re.search(told, written), written
-
-
 @pytest.mark.parametrize("case", REFUSED)
 def test_the_command_line_ends_in_one_message(case: str, capfd: pytest.CaptureFixture[str]) -> None:
     refused = REFUSED[case]
     _prepared(refused)
     assert forecast("train", *_words(refused)) == 2
-    _told_once(capfd.readouterr().err, refused.told)
+    told_once(capfd.readouterr().err, refused.told)
 
 
 @pytest.mark.parametrize("case", REFUSED)
@@ -291,7 +264,7 @@ def test_debug_raises_what_the_message_is_of(case: str) -> None:
 
 @pytest.mark.parametrize("job", ["train", "backtest"])
 def test_a_table_is_refused_before_torch_is_loaded(job: str) -> None:
-    _write(_with(("y", 22, "low")))
+    written(_with(("y", 22, "low")))
     script = (
         "import sys; from forecast.cli import main\n"
         f"sys.argv = ['forecast', {job!r}, 'data.path=my.csv', 'horizon=3']\n"
@@ -303,183 +276,6 @@ def test_a_table_is_refused_before_torch_is_loaded(job: str) -> None:
     assert "column 'y' holds 'low' in line 24" in done.stderr
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A saved model of series 1 and 2, with a known number, a past category and a static one."""
-    table = _sales()
-    columns = Columns(known=("price",), past=("mood",), static=("region",))
-    forecaster = Forecaster(
-        partial(Recurrent, hidden_size=4), horizon=2, context_length=8, columns=columns, progress=False,
-        training=Training(steps=2), accelerator="cpu",
-    )  # fmt: skip
-    return forecaster.fit(table).save(tmp_path_factory.mktemp("run") / "model")
-
-
-def _sales(first: int = 0, rows: int = 20) -> pd.DataFrame:
-    frame = made_frame(rows=20, covariates=True).replace({"unique_id": {"s0": 1, "s1": 2}})
-    frame["unique_id"] = frame["unique_id"].astype(int)
-    frame = frame[["unique_id", "ds", "y", "price", "mood", "region"]]
-    place = frame.groupby("unique_id").cumcount()
-    return frame[(place >= first) & (place < first + rows)].reset_index(drop=True)
-
-
-class Unfit(NamedTuple):
-    """A table or a future that a saved model cannot forecast from."""
-
-    told: str
-    history: Any = None
-    future: Any = None
-
-
-def _ahead(**changes: Any) -> pd.DataFrame:
-    return _sales(18)[["unique_id", "ds", "price"]].assign(**changes)
-
-
-UNFIT = {
-    "covariates that stop short": Unfit(
-        r"known covariate 'price' missing for 2 rows of the horizon.*data.future=FILE.\n  series 1: 2024-01-20.*\n"
-        r"  series 2: 2024-01-20",
-        future=_ahead().groupby("unique_id").head(1),
-    ),
-    "no covariates ahead": Unfit(r"known covariate 'price' missing for 4 rows of the horizon"),
-    "a covariate that is not there": Unfit(
-        r"there is no column 'mood'.*columns.past", _sales(0, 18).drop(columns="mood")
-    ),
-    "a target that is not there": Unfit(r"there is no column 'y'", _sales(0, 18).drop(columns="y")),
-    "a future without its covariate": Unfit(
-        r"the future has no column 'price'; it has unique_id, ds. Add it", future=_ahead().drop(columns="price")
-    ),
-    "text in a known covariate": Unfit(
-        r"the future: column 'price' holds 'dear' in line 3, which is not a number",
-        future=_ahead(price=["1", "dear", "1", "1"]),
-    ),
-    "a hole in a known covariate": Unfit(
-        r"known covariate 'price' is empty in the future \(series 1, 2024-01-20", future=_ahead(price=[1, None, 1, 1])
-    ),
-    "a time of the future that is none": Unfit(
-        r"the future: column 'ds' holds 'soon' in line 3, which is not a time",
-        future=_ahead(ds=["2024-01-19", "soon", "2024-01-19", "2024-01-20"]),
-    ),
-    "a time of the future twice": Unfit(
-        r"the future has 2024-01-19 of series 1 twice, again in line 3",
-        future=_ahead(ds=["2024-01-19", "2024-01-19", "2024-01-19", "2024-01-20"]),
-    ),
-    "a series of the future alone": Unfit(
-        r"the future has rows of series 7, which the table lacks \(line 2, 2 such rows\). Give its history",
-        future=_ahead(unique_id=[7, 7, 2, 2]),
-    ),
-    "a series of the future written otherwise": Unfit(
-        r"the future has rows of series '001'.* its ids are str, and those of the table int64",
-        future=_ahead(unique_id=["001", "001", "2", "2"]),
-    ),
-    "a number where text was": Unfit(
-        r"column 'mood' held text in training and holds numbers now", _sales(0, 18).assign(mood=3), _ahead()
-    ),
-    "text where numbers were": Unfit(
-        r"column 'price' held numbers in training and holds text \('dear'\) now",
-        _sales(0, 18).assign(price=["dear", *["1"] * 35]),
-        _ahead(price="cheap"),
-    ),
-    "a series with nothing to read": Unfit(
-        r"series 1 has no observed value in the last 8 steps",
-        _sales(0, 18).assign(y=lambda frame: frame["y"].mask((frame["unique_id"] == 1) & (frame["ds"] > "2024-01-09"))),
-        _ahead(),
-    ),
-    "a file that is not there": Unfit(r"there is no file 'none.csv'", "none.csv"),
-}
-
-
-@pytest.mark.parametrize("case", UNFIT)
-def test_predict_ends_in_one_message(run: Path, case: str, capfd: pytest.CaptureFixture[str]) -> None:
-    unfit = UNFIT[case]
-    history = _sales(0, 18) if unfit.history is None else unfit.history
-    words = [f"data.path={history if isinstance(history, str) else _write(history)}"]
-    words += [] if unfit.future is None else [f"data.future={_write(unfit.future, 'future.csv')}"]
-    assert forecast("predict", f"run={run}", *words) == 2
-    _told_once(capfd.readouterr().err, unfit.told)
-
-
-@pytest.mark.parametrize("case", UNFIT)
-def test_a_loaded_forecaster_raises_the_same_words(run: Path, case: str) -> None:
-    unfit = UNFIT[case]
-    history = _sales(0, 18) if unfit.history is None else unfit.history
-    future = None if unfit.future is None else read_table(_write(unfit.future, "future.csv"), ids=Columns.id)
-    with pytest.raises(ForecastError, match=unfit.told):
-        table = read_table(history if isinstance(history, str) else _write(history), ids=Columns.id)
-        load(run).predict(table, future=future)
-
-
-def _damaged(run: Path, change: str) -> Path:
-    """Return a copy of a saved model with something wrong."""
-    copy = Path(shutil.copytree(run, "copy"))
-    weights = copy / "weights.safetensors"
-    if change == "truncated":
-        weights.write_bytes(weights.read_bytes()[:-9])
-    elif change == "tampered":
-        weights.write_bytes(weights.read_bytes()[:-1] + b"\7")
-    elif change == "newer":
-        settings = copy / "forecaster.yaml"
-        text = settings.read_text(encoding="utf-8")
-        number = next(line for line in text.splitlines() if line.startswith("format:"))
-        settings.write_text(text.replace(number, "format: 999"), encoding="utf-8")
-        sums = json.loads((copy / "checksums.json").read_text(encoding="utf-8"))
-        sums["forecaster.yaml"] = sha256(settings.read_bytes()).hexdigest()
-        (copy / "checksums.json").write_text(json.dumps(sums), encoding="utf-8")
-    else:
-        shutil.rmtree(copy)
-        copy.mkdir()
-    return copy
-
-
-@pytest.mark.parametrize(
-    ("change", "told", "kind"),
-    [
-        ("truncated", r"weights.safetensors' is damaged: its checksum differs. Take a whole copy", ArtifactError),
-        ("tampered", r"weights.safetensors' is damaged: its checksum differs. Take a whole copy", ArtifactError),
-        ("newer", r"999.*[Uu]pgrade", ArtifactError),
-        ("empty", r"there is no saved forecaster in 'copy'", AbsentError),
-    ],
-)
-def test_a_saved_model_that_is_not_whole_is_refused(
-    run: Path, change: str, told: str, kind: type[Exception], capfd: pytest.CaptureFixture[str]
-) -> None:
-    copy = _damaged(run, change)
-    with pytest.raises(kind, match=told):
-        load(copy)
-    assert forecast("predict", f"run={copy}", f"data.path={_write(_sales())}") == 2
-    _told_once(capfd.readouterr().err, told)
-
-
-@pytest.mark.parametrize(
-    ("changes", "told"),
-    [
-        ({"unique_id": [7] * 18 + [2] * 18}, "training has not met series 7 (1 such series): it counts as never seen."),
-        ({"mood": "angry"}, "training has not met 'angry' in column 'mood' (36 such cells): it counts as never seen."),
-        ({"region": "east"}, "training has not met 'east' in column 'region' (2 such cells): it counts as never seen."),
-        ({"unique_id": ["1"] * 18 + ["2"] * 18}, None),
-    ],
-)
-def test_what_prediction_has_not_seen_is_told_by_name_and_forecast(
-    run: Path,
-    changes: dict[str, Any],
-    told: str | None,
-    caplog: pytest.LogCaptureFixture,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    history = _sales(0, 18).assign(**changes)
-    future = _ahead(unique_id=history["unique_id"].unique().repeat(2))
-    with caplog.at_level(logging.WARNING, "forecast"):
-        predicted = load(run).predict(history, future=future)
-    assert [record.getMessage() for record in caplog.records] == ([] if told is None else [told])
-    assert predicted["unique_id"].unique().tolist() == history["unique_id"].unique().tolist()
-    assert np.isfinite(predicted.select_dtypes("float")).all(axis=None)
-    words = (f"data.path={_write(history)}", f"data.future={_write(future, 'future.csv')}")
-    assert forecast("predict", f"run={run}", *words, "hydra.run.dir=out") == 0
-    assert (told or "") in capfd.readouterr().err
-    again = pd.read_csv("out/forecast.csv")
-    np.testing.assert_allclose(again["forecast"], predicted["forecast"], rtol=1e-6)
-
-
 def test_an_order_of_rows_changes_nothing() -> None:
     frame = made_frame(rows=20)
     options = {"horizon": 2, "progress": False, "training": Training(steps=2), "accelerator": "cpu"}
@@ -488,34 +284,3 @@ def test_an_order_of_rows_changes_nothing() -> None:
         for table in (frame, frame.sample(frac=1, random_state=0).sort_values("unique_id", kind="stable"))
     ]
     pd.testing.assert_frame_equal(*forecasts)
-
-
-@pytest.fixture
-def settled(monkeypatch: pytest.MonkeyPatch) -> list[pd.DataFrame]:
-    """The tables that the job train would have learned from."""
-    seen: list[pd.DataFrame] = []
-    monkeypatch.setitem(jobs.JOBS, "train", lambda config: seen.append(load_table(plain(config)["data"])))
-    return seen
-
-
-@pytest.mark.parametrize("words", [("semicolon", "comma"), ('";"', '","')])
-def test_the_words_of_a_message_read_the_file(settled: list[pd.DataFrame], words: tuple[str, str]) -> None:
-    _write(_semicolons())
-    separator, decimal = words
-    said = (f"data.csv.separator={separator}", f"data.csv.decimal={decimal}")
-    assert forecast("train", "data.path=my.csv", "horizon=3", *said) == 0
-    assert settled[0]["y"].tolist() == [12.5] * 20
-    pd.testing.assert_frame_equal(read_table("my.csv", separator=";", decimal=","), settled[0])
-
-
-def test_every_encoding_that_a_message_names_reads_the_file(settled: list[pd.DataFrame]) -> None:
-    for encoding in ("latin-1", "utf-16", "utf-8-sig", "cp1250"):
-        _write("unique_id,ds,y\né,2024-01-01,1\n".encode(encoding))
-        assert forecast("train", "data.path=my.csv", "horizon=3", f"data.csv.encoding={encoding}") == 0
-        assert settled.pop()["unique_id"].tolist() == ["é"]
-    _write("unique_id,ds,y\né,2024-01-01,1\n".encode("utf-8-sig"))  # a byte order mark needs no word
-    assert read_table("my.csv").columns[0] == "unique_id"
-
-
-def test_every_word_for_a_separator_is_one_character() -> None:
-    assert {len(character) for character in WORDS.values()} == {1}

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from forecast.data.codes import make_codes
 from forecast.data.columns import Columns
 from forecast.data.generator import make_sales
 
@@ -139,3 +140,17 @@ def test_negative_seed_is_refused() -> None:
 def test_bad_start_is_refused(start: object) -> None:
     with pytest.raises(ValueError, match="start is .* Give a date"):
         make_sales(start=start)
+
+
+def test_alarms_follow_the_order_of_codes_and_not_the_codes() -> None:
+    made = make_codes(machines=20, steps=800)
+    pd.testing.assert_frame_equal(made, make_codes(machines=20, steps=800))
+    followed = {"overheat": [], "vent": []}
+    for _, one in made.groupby("unique_id", sort=False):
+        codes, alarms = one.code.to_numpy(), one.y.to_numpy()
+        places = np.flatnonzero(np.isin(codes, list(followed)))
+        for first, second in zip(places, places[1:], strict=False):
+            if second - first <= 5 and codes[first] != codes[second] and second + 7 < len(codes):
+                followed[codes[first]].append(alarms[second + 6 : second + 8].all())
+    assert np.mean(followed["overheat"]) > 0.85 and np.mean(followed["vent"]) < 0.25
+    assert set(made.y) == {0.0, 1.0} and 0.03 < made.y.mean() < 0.08

@@ -19,11 +19,11 @@ import torch
 
 from forecast.comparison.hashing import array_digest, digest
 from forecast.comparison.sources import PLAIN, is_installed, is_own, members_of, named_class, path_of, source_of
-from forecast.config import GROUPS, TARGET, settings, usual
+from forecast.config import GROUPS, TARGET, settings
 from forecast.data.columns import Columns
 from forecast.ensemble import Ensemble
 from forecast.forecaster import Forecaster
-from forecast.parameters import accelerator_of
+from forecast.parameters import accelerator_of, completed
 from forecast.predictor import Predictor
 from forecast.training.settings import Training
 
@@ -152,9 +152,7 @@ class _Words:
 
     def _of_forecaster(self, forecaster: Forecaster, given: dict[str, Any]) -> dict[str, Any]:
         """Return what a forecaster is made of, whether named, written out, or left to what goes with its model."""
-        loss = given["loss"] or usual("loss", given["model"])
-        scaling = given["scaling"] or usual("scaling", given["model"], loss=loss)
-        made = {"model": given["model"], "loss": loss, "scaling": scaling}
+        made = completed(given)
         resolved = {group: self._of_setting(group, made[group]) for group in GROUPS}
         training = (given["training"] or Training()).get_params()
         optimizer = self._of_setting("optimizer", training["optimizer"])

@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 
 from forecast.data.calendar import local_clock
+from forecast.data.cells import half_character, is_number, numbers, place
 from forecast.data.columns import Columns
 from forecast.data.dialect import decimal_hint
 from forecast.data.freq import Freq, infer_freq
-from forecast.data.sources import SINGLE, half_character, is_number, numbers, place, stamps
+from forecast.data.sources import SINGLE
+from forecast.data.stamps import stamps
 from forecast.errors import DataError, named
 
 SPARSEST = 100  # steps of the grid for each row, beyond which the grid is taken for a mistake

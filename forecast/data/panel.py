@@ -11,8 +11,9 @@ import pandas as pd
 
 from forecast.data.columns import Columns
 from forecast.data.freq import Freq
+from forecast.data.future import with_future
 from forecast.data.grid import Covariate, Layout
-from forecast.data.sources import long_frame, with_future
+from forecast.data.sources import long_frame
 from forecast.errors import DataError, KindError, named
 
 

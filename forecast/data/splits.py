@@ -48,6 +48,23 @@ def refuse_short(panel: Panel, *, horizon: int, context_length: int | None = Non
         )
 
 
+def validation_ends(panel: Panel, *, horizon: int, windows: int) -> np.ndarray:
+    """Return where the part to learn from ends in each series (n,): so many horizons before its own end.
+
+    Raises
+    ------
+    DataError
+        If nothing is left to learn from.
+    """
+    ends = np.maximum(panel.ends - windows * horizon, 0)
+    if not ends.any():
+        raise DataError(
+            f"training.validation={windows} holds back {windows * horizon} steps, "
+            f"and the longest series has {panel.ends.max()}. Lower it, or give longer series."
+        )
+    return ends
+
+
 def split_ends(panel: Panel, *, horizon: int, windows: int, split: Split, step: int | None = None) -> np.ndarray:
     """Return where the known part of each series ends at each held-back origin; the last is one horizon from the end.
 

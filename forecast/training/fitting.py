@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.loggers import Logger
 
 from forecast.data.panel import Panel
+from forecast.training.around import Around
 from forecast.training.checkpoint import Checkpoints, fingerprint
 from forecast.training.progress import ProgressBar
 from forecast.training.settings import Training
@@ -22,16 +21,14 @@ from forecast.training.warm_start import Start
 def trainers_for(
     training: Training,
     accelerator: dict[str, Any],
+    around: Around,
     *,
     shown: str | None,
     validates: bool,
-    folder: Path | None,
-    logger: Logger | None,
-    callbacks: Sequence[Callback] = (),
 ) -> Callable[[], Trainer]:
     """Return what makes trainers: a training that goes back needs another. `shown` names a progress bar."""
-    own = [TrainingLog(), *([] if shown is None else [ProgressBar(shown)]), *callbacks]
-    about: dict[str, Any] = {"validates": validates, "callbacks": own, "logger": logger, "folder": folder}
+    own = [TrainingLog(), *([] if shown is None else [ProgressBar(shown)]), *around.callbacks]
+    about: dict[str, Any] = {"validates": validates, "callbacks": own, "logger": around.logger, "folder": around.folder}
     return partial(trainer_for, training, accelerator, **about)
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from forecast.batch import Sizes
 from forecast.data.columns import Columns
 from forecast.data.encoding import Encoding
+from forecast.data.panel import Panel
 from forecast.errors import ConfigError
 from forecast.model import Model
 
@@ -27,6 +28,15 @@ class Start(NamedTuple):
             given, was = getattr(columns, field.name), getattr(self.columns, field.name)
             if given != was and field.name not in ("unit", "minimum"):
                 raise ConfigError(fixed(f"columns.{field.name}", given, was))
+
+
+def encoding_of(span: Panel, start: Start | None) -> Encoding:
+    """Return the statistics and vocabularies that a training on a span goes by."""
+    if start is None:
+        return Encoding.fit(span)
+    if start.update:
+        return start.encoding.extended(Encoding.fit(span))
+    return start.encoding
 
 
 def fixed(name: str, given: object, was: object) -> str:
