@@ -5,8 +5,8 @@ They are no dependencies. In an environment of their own, beside this package:
     python -m venv peers && peers/bin/pip install -c constraints.txt -e . neuralforecast darts
     peers/bin/python benchmarks/tables.py sales --peers equal
 
-Two budgets. `defaults`: the settings that a library comes with, and what its guides add: Darts gets its `Scaler`. Of its
-100 epochs it gets one: each goes over every window of every series, 11,000 steps on M4 Weekly.
+Two budgets. `defaults`: the settings that a library comes with, and what its guides add: Darts gets its `Scaler`. Of
+its 100 epochs it gets one: each goes over every window of every series.
 `equal`: the training steps, windows a step, hidden size, layers, context and quantiles of this package's networks;
 learning rate and scaling stay theirs (Darts: reversible instance normalisation, or its `Scaler` where a network lacks
 that). Both libraries forecast each series from its own past, and neither takes gaps: these are filled by straight
