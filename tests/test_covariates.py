@@ -63,6 +63,7 @@ def test_a_known_covariate_helps_where_it_alone_explains(model: str, kind: str) 
     assert told < 0.3 * _untold(kind)
 
 
+@pytest.mark.slow
 def test_a_past_covariate_helps_where_it_announces_what_comes() -> None:
     frame = _explained()
     frame["notice"] = frame.groupby("unique_id")["event"].shift(-HORIZON).fillna(0)  # the event, a horizon ahead
@@ -91,6 +92,7 @@ def test_a_static_covariate_helps_where_series_differ_by_it() -> None:
     assert error(static=("kind",)) < 0.8 * error()
 
 
+@pytest.mark.slow
 def test_covariates_of_very_different_size_train() -> None:
     frame = _explained()
     random = np.random.default_rng(3)

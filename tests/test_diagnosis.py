@@ -381,6 +381,7 @@ def test_several_targets_each_by_itself_are_diagnosed() -> None:
     assert set(found.gradients["layer"]) == {"input", "recurrent"} and (found.gradients["median"] > 0).all()
 
 
+@pytest.mark.slow
 def test_a_saved_forecaster_gives_the_same_diagnosis(fitted: Forecaster, found: Diagnosis, tmp_path: Any) -> None:
     loaded = Forecaster.load(fitted.save(tmp_path / "model"))
     again = diagnose(loaded, _frame(), contexts=(96, 384))

@@ -78,6 +78,7 @@ def test_intervals_from_errors_that_are_not_finite_are_refused(monkeypatch: pyte
         _forecaster(loss=MSE).fit(made_frame())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", [True, False])
 def test_a_lower_rate_goes_on_from_the_last_checkpoint_or_the_start(
     folder: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -114,7 +115,7 @@ def test_a_second_divergence_from_one_checkpoint_goes_back_to_the_start_and_a_fo
     assert steps == [24, 0, 24]
 
 
-@pytest.mark.parametrize("at", [10, 30, 45])
+@pytest.mark.parametrize("at", [pytest.param(10, marks=pytest.mark.slow), 30, pytest.param(45, marks=pytest.mark.slow)])
 def test_a_training_at_a_lower_rate_resumes_bit_equal(at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _diverging(monkeypatch, at=41, above=0.0005)
     settings = {"on_divergence": "lower_rate", "learning_rate": 0.01}
@@ -138,6 +139,7 @@ def test_what_stopped_may_go_on_at_a_lower_rate(tmp_path: Path, monkeypatch: pyt
     pd.testing.assert_frame_equal(resumed.predict(), whole.predict(), check_exact=True)
 
 
+@pytest.mark.slow
 def test_the_command_line_says_how_to_go_on_and_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

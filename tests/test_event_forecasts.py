@@ -127,6 +127,7 @@ def test_an_ensemble_has_the_median_of_probabilities_of_one_event(tmp_path: Path
         Ensemble(fitted.members, weights="validation").fit(frame)
 
 
+@pytest.mark.slow
 def test_a_network_reads_the_order_of_codes() -> None:
     forecaster = event_forecaster("event", horizon=6, columns=Columns(past=("code",)), steps=250, context_length=14)
     scored = backtest(forecaster, make_codes(machines=12, steps=400), folds=15, name="net")

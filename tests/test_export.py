@@ -230,6 +230,7 @@ def test_smoothing_and_both_directions_of_every_cell_can_be_followed(season: int
             torch.testing.assert_close(traceable(model)(inputs), model(inputs), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LOSSES)
 def test_quantiles_in_a_graph_are_those_of_the_loss(name: str) -> None:
     loss, sizes = build("loss", name), Sizes(context_length=4, horizon=3, targets=2)
@@ -251,6 +252,7 @@ def test_counts_beyond_those_added_up_are_not_told() -> None:
     assert got[0].isfinite().all() and got[1].isnan().all()
 
 
+@pytest.mark.slow
 def test_the_job_exports_a_run_and_says_how_far_its_numbers_are_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

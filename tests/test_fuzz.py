@@ -63,7 +63,7 @@ def _search(examples: int, strategy: st.SearchStrategy[Any], check: Callable[[An
     options(given(strategy)(check))()
 
 
-@_depths(quick=60, slow=1200)
+@_depths(quick=25, slow=1200)
 def test_a_saved_forecaster_that_was_changed_forecasts_or_is_refused(examples: int) -> None:
     _search(examples, st.tuples(_changes(), st.booleans()), lambda drawn: _loads_or_refuses(*drawn))
 
@@ -202,7 +202,7 @@ def _csv_files() -> st.SearchStrategy[bytes]:
     )
 
 
-@_depths(quick=40, slow=600)
+@_depths(quick=15, slow=600)
 def test_any_words_of_a_command_are_settings_or_are_refused(examples: int) -> None:
     _search(examples, st.lists(_words(), min_size=1, max_size=3), _runs_or_refuses)
 

@@ -95,6 +95,7 @@ def test_without_a_score_learning_goes_on_with_the_same_table(capsys: pytest.Cap
     assert json.loads(Path("run/card.json").read_text(encoding="utf-8"))["went on from"] == str(Path("saved").resolve())
 
 
+@pytest.mark.slow
 def test_a_chain_of_runs_is_looked_at_to_its_beginning(capsys: pytest.CaptureFixture[str]) -> None:
     table = pd.read_csv("old.csv")
     table.assign(unique_id="new " + table["unique_id"]).to_csv("others.csv", index=False)
@@ -153,6 +154,7 @@ def test_frozen_parts_stay_bit_by_bit() -> None:
     assert not all(same.values())
 
 
+@pytest.mark.slow
 def test_an_ensemble_goes_on_as_one() -> None:
     words = ("data.path=old.csv", "horizon=4", "ensemble.seeds=2", "hydra.run.dir=both")
     assert forecast("train", *TINY, *words) == 0

@@ -150,6 +150,7 @@ HOSTILE: dict[str, Any] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harm", HOSTILE.values(), ids=HOSTILE)
 def test_a_hostile_checkpoint_starts_anew(harm: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with stops(9), pytest.raises(Stopped):
@@ -199,6 +200,7 @@ def test_nothing_else_lies_beside_a_finished_checkpoint(tmp_path: Path) -> None:
     assert all(loaded((tmp_path / file).read_bytes())["finished"] for file in files)
 
 
+@pytest.mark.slow
 def test_a_logger_has_the_rows_of_a_run_that_was_not_interrupted(tmp_path: Path) -> None:
     settings = {"validation": 1, "checkpoint_every": 6}
     whole, cut = (CSVLogger(tmp_path / name, name="", version="") for name in ("whole", "cut"))
@@ -220,7 +222,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("fit", ["test", "final"])
+@pytest.mark.parametrize("fit", ["test", pytest.param("final", marks=pytest.mark.slow)])
 def test_a_resumed_run_writes_the_same_files(
     fit: str, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -236,6 +238,7 @@ def test_a_resumed_run_writes_the_same_files(
     assert [path.name for path in tmp_path.iterdir()] == ["a run, cut"]
 
 
+@pytest.mark.slow
 def test_a_finished_run_may_be_resumed_and_stays_what_it_is(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = [(whole / name).read_bytes() for name in SAME]
     monkeypatch.chdir(whole.parent)

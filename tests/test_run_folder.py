@@ -113,6 +113,7 @@ def test_a_name_that_another_run_took_in_the_same_instant_is_chosen_anew(
     assert folders == [first.with_name(f"{first.name}_2")]
 
 
+@pytest.mark.slow
 def test_looking_at_settings_makes_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for words in (("--help",), ("--cfg", "job"), ("--cfg", "hydra"), ("--cfg", "all", "--resolve")):
         forecast("train", "horizon=3", *words)

@@ -270,6 +270,7 @@ def test_the_figure_shows_the_mean_over_series_latest_step_on_the_right() -> Non
     assert [axis.get_title("left") for axis in attention_figure(targets, columns=Columns()).axes[:2]] == ["y", "z"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("known", ["", "data.columns.known=[price]"])
 def test_the_job_train_draws_attention(known: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
