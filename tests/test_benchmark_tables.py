@@ -6,6 +6,7 @@ import importlib
 import os
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ import pandas as pd
 import pytest
 from command import forecast
 from comparing import Spoiled
+from comparisons import made
 from frames import made_frame
 
 from forecast import Columns, DataSet, compare, load_data
@@ -23,7 +25,7 @@ from forecast.errors import ConfigError
 from forecast.evaluation.simple import SCORED
 
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))  # scripts, not a package
-peers, tables = map(importlib.import_module, ("peers", "tables"))
+peers, tables, summary = map(importlib.import_module, ("peers", "tables", "summary"))
 
 EMPTY = f"# Words\n\n{tables.begin(tables.NOT_RUN)}\n{tables.end(tables.NOT_RUN)}\n\nMore words.\n"
 LENGTHS = peers.Lengths(horizon=4, context=14, columns=Columns(), freq=None)
@@ -54,6 +56,11 @@ def test_a_page_is_the_same_after_a_second_call_and_its_command_runs_nothing_new
     capsys.readouterr()
     assert forecast(*shlex.split(line)[1:], "hydra.run.dir=run") == 0
     assert "4 cells, 4 of them in the store" in capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", ["summary.py", "sales", *words[3:]])
+    summary.main()
+    short = capsys.readouterr().out
+    assert f"| {' | '.join(summary.HEADS)} |" in short and "\n| sales | 3.346 | 1.876 | – |" in short
+    assert short.endswith("\nOf 1 networks: 0 better, 0 worse, 1 not told apart.\n")
     assert "2 series, horizon 12, 10 windows; protocol `rolling`; 1 seed." in told
     assert all(f"\n| {name} |" in told for name in ("linear", "drift", "naive", r"seasonal\_naive"))
     assert "Not entered: `attention`" in told and "`gru`" in told and told.endswith("\n\nMore words.\n")
@@ -210,3 +217,13 @@ def test_the_libraries_forecast_the_same_from_the_same_history(library: str, mon
         pd.testing.assert_frame_equal(fitted, again)
         assert moved["ds"].min() == fitted["ds"].min() + pd.Timedelta("4D")
         assert (moved["forecast"] != fitted["forecast"]).all()
+
+
+def test_networks_are_counted_by_what_is_shown_of_them() -> None:
+    found = made(data=["weather"], horizons=[7], failed=False)
+    pairs = found.against[(found.against["other"] == "seasonal_naive") & (found.against["model"] != "naive")]
+    skill = {"segrnn": 0.3, "gru": 0.2, "lstm": -0.1, "deepar": 0.1, "auto_ets": 0.1, "ridge": 0.1}
+    rate = {"segrnn": 0.8, "gru": 0.4, "lstm": 0.3, "deepar": 0.9, "auto_ets": 0.9, "ridge": 0.9}
+    told = pairs.assign(significant=True, skill=pairs["model"].map(skill), win_rate=pairs["model"].map(rate))
+    told.loc[told["model"] == "deepar", "significant"] = False
+    assert summary.verdicts(replace(found, against=told)) == (1, 1, 2)  # simple methods count for nothing

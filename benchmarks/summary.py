@@ -1,0 +1,77 @@
+"""The tables of docs/benchmarks.md in short: a row for each data set, as README has them.
+
+    python benchmarks/summary.py [NAME ...] [--store comparisons] [--models all] [--seeds 1] [--steps N] [--processes 1]
+
+Cells that the store lacks are run first, so this follows `benchmarks/tables.py`. Printed is the MASE of simple methods,
+of two networks named beforehand, and of the median network; and how many of the networks differ from the better of
+naive and seasonal naive for the better, or for the worse, significantly at 5 % after Holm's correction; at the end over
+all data sets.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import NamedTuple
+
+import pandas as pd
+from tables import PLANS, Plan, at_hand, compared, parsed
+
+from forecast import load_data
+from forecast.comparison.comparison import Comparison
+from forecast.config import networks
+from forecast.errors import ForecastError
+
+SHOWN = ("naive", "seasonal_naive", "ridge", "gradient_boosting", "gru", "segrnn")
+HEADS = ("data set", *SHOWN, "median network", "networks better; worse; not told apart")
+
+
+class Verdicts(NamedTuple):
+    """Numbers of networks."""
+
+    better: int
+    worse: int
+    level: int
+
+
+def main() -> None:
+    arguments = parsed()
+    print(f"| {' | '.join(HEADS)} |\n| --- |{' ---: |' * (len(HEADS) - 1)}", flush=True)
+    refused: list[str] = []
+    together = Verdicts(0, 0, 0)
+    for name in arguments.names or at_hand():
+        data = load_data(name, fetch=False)
+        try:
+            found = compared(data, PLANS.get(name, Plan(data.protocol or "rolling")), arguments)
+        except ForecastError as error:
+            refused.append(f"{name}: {error}")
+            continue
+        told = verdicts(found)
+        together = Verdicts(*map(sum, zip(together, told, strict=True)))
+        print(f"| {' | '.join([name, *errors(found), '; '.join(map(str, told))])} |", flush=True)
+    better, worse, level = together
+    print(f"\nOf {sum(together)} networks: {better} better, {worse} worse, {level} not told apart.")
+    if refused:
+        sys.exit("\n".join(refused))
+
+
+def errors(found: Comparison) -> list[str]:
+    """Return the MASE of those that are shown, and of the median network."""
+    board = found.leaderboard.set_index("model")["mase"]
+    own = board[board.index.isin(networks())]
+    return [*(_written(board.get(name)) for name in SHOWN), _written(own.median())]
+
+
+def verdicts(found: Comparison) -> Verdicts:
+    """Count the networks that are better, worse, and not told apart from the method to beat."""
+    pairs = found.against[found.against["model"].isin(networks())]
+    better = int((pairs["significant"] & (pairs["win_rate"] > 0.5) & (pairs["skill"] > 0)).sum())
+    worse = int((pairs["significant"] & (pairs["win_rate"] < 0.5) & (pairs["skill"] < 0)).sum())
+    return Verdicts(better, worse, len(pairs) - better - worse)
+
+
+def _written(value: float | None) -> str:
+    return "\N{EN DASH}" if value is None or pd.isna(value) else f"{value:.3f}"
+
+
+if __name__ == "__main__":
+    main()
