@@ -83,6 +83,8 @@ def run_cells(
 
     Raises
     ------
+    WriteError
+        If the store cannot be written.
     TrainingError
         If a process dies.
     KeyboardInterrupt
@@ -96,8 +98,10 @@ def run_cells(
         known = store.record(cell.hash)
         if known is not None and not (retry_failed and known.status == FAILED):
             progress.records[place] = known
-    watch(progress)
     missing = [place for place in range(len(cells)) if place not in progress.records]
+    if missing:
+        store.open()
+    watch(progress)
 
     def keep(place: int, result: Result) -> None:
         record = store.keep(cells[place], result)
