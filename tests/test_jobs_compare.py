@@ -95,6 +95,33 @@ def test_an_interrupted_comparison_says_how_to_go_on(
     assert "3 cells, 1 of them in the store\n" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("words", [("data.path=nix.csv",), ("data.path=my.csv", "store=my.csv")])
+def test_what_was_no_interruption_is_not_said_to_be_one(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert forecast(*QUICK, *words, "models=[drift]", "horizons=[4]") == 2
+    told = capsys.readouterr().err
+    assert told.startswith("forecast: ") and "go on" not in told and "midway" not in told
+
+
+def test_an_interruption_before_anything_is_finished_says_that_nothing_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(cell: Cell) -> Result:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(running, "run", stop)
+    assert forecast(*QUICK, "data.path=my.csv", "horizons=[4]", "models=[drift]") == 130
+    assert "stopped, with nothing to go on from yet." in capsys.readouterr().err
+
+
+def test_the_time_left_is_the_least_where_a_model_has_not_been_seen(ran: tuple[Path, str, str]) -> None:
+    [first] = re.findall(r"(?m)^1/8 .*", ran[1])
+    [fifth] = re.findall(r"(?m)^5/8 .*", ran[1])
+    assert re.search(r"1/8 sales 3 small seed 0 fold 1: done, [\d.]+ s, [\d:]+ left at least", first)
+    assert fifth.endswith("left")
+
+
 def test_a_table_of_ones_own_is_compared_by_the_protocol_chosen(capsys: pytest.CaptureFixture[str]) -> None:
     assert forecast(*QUICK, "data.path=my.csv", "models=[drift]", "horizons=[4]", "protocol=m4") == 0
     board = pd.read_csv("run/comparison/leaderboard.csv").set_index("model")

@@ -47,19 +47,32 @@ class Progress:
     seconds: dict[int, float] = field(default_factory=dict)
 
     def left(self) -> float:
-        """Return how many seconds the rest may take, after what cells of the same model took; NaN before the first."""
-        if not self.seconds:
-            return np.nan
+        """Return how many seconds the rest may take, after what cells of the same model took.
+
+        A model that no cell of has ended may take any time, and counts for none; NaN where all that is left is such.
+        """
         taken: dict[str, list[float]] = {}
         for place, seconds in self.seconds.items():
             taken.setdefault(self.cells[place].entry.name, []).append(seconds)
-        usual = float(np.mean(list(self.seconds.values())))
-        rest = [place for place in range(len(self.cells)) if place not in self.records]
+        rest = self._rest()
+        known = [place for place in rest if self.cells[place].entry.name in taken]
+        if rest and not known:
+            return np.nan
         now, expected = time.monotonic(), 0.0
-        for place in rest:
-            whole = float(np.mean(taken.get(self.cells[place].entry.name, [usual])))
+        for place in known:
+            whole = float(np.mean(taken[self.cells[place].entry.name]))
             expected += max(whole - (now - self.running.get(place, now)), 0)
         return expected / self.processes
+
+    @property
+    def has_unseen(self) -> bool:
+        """Whether a model is left that no cell of has ended, beside others: the time left is then the least."""
+        seen = {self.cells[place].entry.name for place in self.seconds}
+        left = {self.cells[place].entry.name for place in self._rest()}
+        return bool(left - seen) and bool(left & seen)
+
+    def _rest(self) -> list[int]:
+        return [place for place in range(len(self.cells)) if place not in self.records]
 
 
 Watch = Callable[[Progress], None]
