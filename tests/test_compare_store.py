@@ -121,9 +121,17 @@ def test_a_failed_cell_is_kept_as_such_and_run_again_on_request(ran: list[str], 
     assert ran == ["spoiled", "naive", "seasonal_naive", "spoiled"]
 
 
+def test_a_failure_is_said_to_be_kept_only_where_it_is(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for store, told in ((None, ""), (tmp_path, " (kept, retry_failed=true runs it again)")):
+        caplog.clear()
+        found = _compared(store, {"spoiled": Spoiled(_without_rows)})
+        [warning] = [line for line in caplog.messages if line.startswith("failed: ")]
+        assert warning.endswith(f"{found.cells.set_index('model')['reason']['spoiled']}{told}")
+
+
 def test_where_every_model_fails_the_reason_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "run", lambda cell: Result({}, "no luck"))
-    with pytest.raises(DataError, match="every model failed; drift: no luck"):
+    with pytest.raises(DataError, match=r"every model failed; drift: no luck$"):
         _compared(None, ["drift"])
 
 

@@ -121,8 +121,10 @@ def run_cells(
         progress.seconds[place] = time.monotonic() - progress.running.pop(place)
         progress.records[place] = record
         if record.status == FAILED:
-            later = "not kept, tried again next time" if result.is_passing else "kept, retry_failed=true runs it again"
-            log.warning("failed: %s: %s (%s)", names_of(cells[place]), record.reason, later)
+            is_kept = not (result.is_passing or cells[place].reason_not_kept)
+            later = "kept, retry_failed=true runs it again" if is_kept else "not kept, tried again next time"
+            told = f"{record.reason} ({later})" if store.lasts else record.reason
+            log.warning("failed: %s: %s", names_of(cells[place]), told)
         else:
             log.info("done: %s, %.1f s", names_of(cells[place]), progress.seconds[place])
         watch(progress)

@@ -68,10 +68,12 @@ class Store:
     ----------
     folder : Path
         Made where a run has something to keep.
+    lasts : bool
+        Whether it outlives the comparison, so that another can take from it.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+    def __init__(self, folder: str | Path, *, lasts: bool = True) -> None:
+        self.folder, self.lasts = Path(folder), lasts
         self._damaged: set[str] = set()  # cells that a warning named
         self._passing: dict[str, dict[str, pd.DataFrame]] = {}  # of cells that no other call could find again
 
