@@ -33,6 +33,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     made_frame().to_csv("my.csv", index=False)
+    made_frame(rows=10).to_csv("short.csv", index=False)  # than the horizon of M4
 
 
 def test_a_comparison_leaves_every_table_and_its_store(ran: tuple[Path, str, str]) -> None:
@@ -136,7 +137,9 @@ def test_a_table_of_ones_own_is_compared_by_the_protocol_chosen(capsys: pytest.C
         (("datasets=[salez]",), "there is no data set 'salez'. Choose one of: sales"),
         (("datasets=[sales]", "data.path=my.csv"), "name data sets both"),
         (("models=[gruu]",), "there is no model 'gruu'. Choose one of: gru"),
-        (("data.path=my.csv",), "names no horizon"),
+        (("data.path=short.csv",), "horizon"),
+        (("datasets=[sales,sales]",), "two data sets are called 'sales'. Name each once"),
+        (("models=[3]",), "models has 3, a whole number; give names"),
         (("protocol=m5",), "there is no protocol 'm5'"),
         (("training.steps=0",), "training.steps is a whole number of 1 or more"),
         (("backtest.folds=99",), "99 folds"),
