@@ -7,6 +7,15 @@ from difflib import get_close_matches
 from numbers import Integral
 
 MOST = 60  # names that a message lists
+KINDS: dict[type, str] = {  # bool before int, which it is one of
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    list: "a list",
+    tuple: "a tuple",
+    dict: "a dict",
+}
 
 
 class ForecastError(Exception):
@@ -59,6 +68,19 @@ def check_count(name: str, value: object, *, least: int = 1) -> None:
     """Refuse what is not a whole number of `least` or more."""
     if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < least:
         raise ConfigError(f"{name} is a whole number of {least} or more, got {value!r}.")
+
+
+def told_kind(value: object) -> str:
+    """Return a value of the wrong kind, and what it is, in words: ``3, a whole number``."""
+    if value is None:
+        return "None"
+    if isinstance(value, type):
+        return f"{value.__name__}, a class and no object of it"
+    told = next((words for kind, words in KINDS.items() if isinstance(value, kind)), None)
+    if told is not None:
+        return f"{value!r}, {told}"
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'AEIOUaeiou' else 'a'} {name}"
 
 
 def named(series: object) -> str:

@@ -261,10 +261,17 @@ def test_a_record_of_a_data_set_brings_its_own_horizon_season_and_name() -> None
     assert set(alone.leaderboard["horizon"]) == {5} and alone.settings["models"]["drift"]["seasonality"] == 3
 
 
+def test_a_table_that_names_no_horizon_is_compared_at_that_of_its_frequency(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "forecast"):
+        found = compare(made_frame(), "drift", protocol=Protocol(folds=1))
+    assert set(found.leaderboard["horizon"]) == {14}
+    assert "no horizon given for 'table': 14 steps, as M4 has for daily series; horizons=[...] sets" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("frames", "models", "options", "error", "message"),
     [
-        (None, "gru", {}, ConfigError, "names no horizon"),
+        (None, {"a": Forecaster("gru", horizon=4), "b": Forecaster("gru", horizon=5)}, {}, ConfigError, "have 4 and 5"),
         (None, "gruu", {"horizons": 4}, ConfigError, "there is no model 'gruu'. Choose one of: gru"),
         (
             None,
@@ -274,7 +281,9 @@ def test_a_record_of_a_data_set_brings_its_own_horizon_season_and_name() -> None
             "there is no setting 'layer'",
         ),
         (None, ["gru", "gru"], {"horizons": 4}, ConfigError, "names 'gru' twice"),
-        (None, [3], {"horizons": 4}, ConfigError, "is a int"),
+        (None, [3], {"horizons": 4}, ConfigError, "models has 3, a whole number; give names"),
+        (None, 3, {"horizons": 4}, ConfigError, "models is 3, a whole number; give a list of names"),
+        (None, [LastValue], {"horizons": 4}, ConfigError, "models has LastValue, a class and no object of it; give"),
         (None, "naive", {"horizons": 0}, ConfigError, "horizons are whole numbers"),
         (None, "naive", {"horizons": 4, "seeds": 0}, ConfigError, "seeds is a whole number"),
         (None, "naive", {"horizons": 4, "processes": 0}, ConfigError, "processes is a whole number"),
@@ -282,7 +291,14 @@ def test_a_record_of_a_data_set_brings_its_own_horizon_season_and_name() -> None
         (None, "naive", {"horizons": 4, "protocol": Protocol(test=5)}, ConfigError, "go together"),
         (None, "naive", {"horizons": 4, "protocol": Protocol(train=60, test=9)}, DataError, "need series of 69 steps"),
         ({}, "naive", {"horizons": 4}, ConfigError, "frames is empty"),
-        ([1], "naive", {"horizons": 4}, KindError, "frames is a name, a DataFrame"),
+        (
+            [1],
+            "naive",
+            {"horizons": 4},
+            KindError,
+            "frames is a name, a DataFrame, or several by name, got 1, a whole n",
+        ),
+        (["sales"] * 2, "naive", {"horizons": 4}, ConfigError, "called 'sales'. Name each once; in Python a dict"),
         (None, [Forecaster("gru", horizon=4, loss="direction")], {}, ConfigError, "probability of an event"),
     ],
 )

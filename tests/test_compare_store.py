@@ -20,7 +20,7 @@ from forecast.comparison.cells import TABLES, Cell, Result, run
 from forecast.comparison.comparison import Comparison
 from forecast.comparison.settings import Protocol
 from forecast.comparison.store import Store
-from forecast.errors import ArtifactError, DataError, ExtraError
+from forecast.errors import ArtifactError, DataError, ExtraError, WriteError
 
 MODELS = ["ridge", SMALL, LastValue()]
 OPTIONS: dict[str, Any] = {"horizons": 4, "protocol": Protocol(folds=2), "shared": TINY}
@@ -109,7 +109,7 @@ def test_a_damaged_cell_is_computed_again_with_a_word(
         file.unlink()
     with caplog.at_level(logging.WARNING, "forecast"):
         found = _compared(tmp_path, ["drift"])
-    assert ran[3:] == ["drift"] and "a cell of the store is damaged and computed again" in caplog.text
+    assert ran[3:] == ["drift"] and caplog.text.count("a cell of the store is damaged and computed again") == 1
     _same(found, first)
 
 
@@ -121,9 +121,17 @@ def test_a_failed_cell_is_kept_as_such_and_run_again_on_request(ran: list[str], 
     assert ran == ["spoiled", "naive", "seasonal_naive", "spoiled"]
 
 
+def test_a_failure_is_said_to_be_kept_only_where_it_is(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for store, told in ((None, ""), (tmp_path, " (kept, retry_failed=true runs it again)")):
+        caplog.clear()
+        found = _compared(store, {"spoiled": Spoiled(_without_rows)})
+        [warning] = [line for line in caplog.messages if line.startswith("failed: ")]
+        assert warning.endswith(f"{found.cells.set_index('model')['reason']['spoiled']}{told}")
+
+
 def test_where_every_model_fails_the_reason_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "run", lambda cell: Result({}, "no luck"))
-    with pytest.raises(DataError, match="every model failed; drift: no luck"):
+    with pytest.raises(DataError, match=r"every model failed; drift: no luck$"):
         _compared(None, ["drift"])
 
 
@@ -131,6 +139,25 @@ def test_an_index_that_is_none_is_refused_with_a_way_out(tmp_path: Path) -> None
     (tmp_path / "store.sqlite").write_bytes(b"no database" * 100)
     with pytest.raises(ArtifactError, match="Give another folder"):
         _compared(tmp_path, ["drift"])
+
+
+@pytest.mark.parametrize("store", ["a file", "a file/below", "cells that are a file", "/proc/store"])
+def test_a_store_that_cannot_be_written_is_refused_before_anything_is_run(
+    store: str, ran: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "a file").write_text("a table", encoding="utf-8")
+    (tmp_path / "cells that are a file").mkdir()
+    (tmp_path / "cells that are a file" / "cells").write_text("", encoding="utf-8")
+    told = r"the store '.*' cannot be written: .*\. Give another folder \(store=FOLDER\)"
+    with pytest.raises(WriteError, match=told):
+        _compared(tmp_path / store, ["drift"])
+    assert ran == [] and (tmp_path / "a file").read_text(encoding="utf-8") == "a table"
+
+
+def test_a_store_that_has_every_cell_need_not_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _compared(tmp_path, ["drift"])
+    monkeypatch.setattr(Store, "open", lambda self: pytest.fail("nothing is missing"))
+    _compared(tmp_path, ["drift"])
 
 
 def test_the_index_tells_what_each_cell_was(tmp_path: Path) -> None:

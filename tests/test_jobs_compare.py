@@ -33,6 +33,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     made_frame().to_csv("my.csv", index=False)
+    made_frame(rows=10).to_csv("short.csv", index=False)  # than the horizon of M4
 
 
 def test_a_comparison_leaves_every_table_and_its_store(ran: tuple[Path, str, str]) -> None:
@@ -95,6 +96,33 @@ def test_an_interrupted_comparison_says_how_to_go_on(
     assert "3 cells, 1 of them in the store\n" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("words", [("data.path=nix.csv",), ("data.path=my.csv", "store=my.csv")])
+def test_what_was_no_interruption_is_not_said_to_be_one(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert forecast(*QUICK, *words, "models=[drift]", "horizons=[4]") == 2
+    told = capsys.readouterr().err
+    assert told.startswith("forecast: ") and "go on" not in told and "midway" not in told
+
+
+def test_an_interruption_before_anything_is_finished_says_that_nothing_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(cell: Cell) -> Result:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(running, "run", stop)
+    assert forecast(*QUICK, "data.path=my.csv", "horizons=[4]", "models=[drift]") == 130
+    assert "stopped, with nothing to go on from yet." in capsys.readouterr().err
+
+
+def test_the_time_left_is_the_least_where_a_model_has_not_been_seen(ran: tuple[Path, str, str]) -> None:
+    [first] = re.findall(r"(?m)^1/8 .*", ran[1])
+    [fifth] = re.findall(r"(?m)^5/8 .*", ran[1])
+    assert re.search(r"1/8 sales 3 small seed 0 fold 1: done, [\d.]+ s, [\d:]+ left at least", first)
+    assert fifth.endswith("left")
+
+
 def test_a_table_of_ones_own_is_compared_by_the_protocol_chosen(capsys: pytest.CaptureFixture[str]) -> None:
     assert forecast(*QUICK, "data.path=my.csv", "models=[drift]", "horizons=[4]", "protocol=m4") == 0
     board = pd.read_csv("run/comparison/leaderboard.csv").set_index("model")
@@ -109,7 +137,9 @@ def test_a_table_of_ones_own_is_compared_by_the_protocol_chosen(capsys: pytest.C
         (("datasets=[salez]",), "there is no data set 'salez'. Choose one of: sales"),
         (("datasets=[sales]", "data.path=my.csv"), "name data sets both"),
         (("models=[gruu]",), "there is no model 'gruu'. Choose one of: gru"),
-        (("data.path=my.csv",), "names no horizon"),
+        (("data.path=short.csv",), "horizon"),
+        (("datasets=[sales,sales]",), "two data sets are called 'sales'. Name each once"),
+        (("models=[3]",), "models has 3, a whole number; give names"),
         (("protocol=m5",), "there is no protocol 'm5'"),
         (("training.steps=0",), "training.steps is a whole number of 1 or more"),
         (("backtest.folds=99",), "99 folds"),

@@ -153,9 +153,31 @@ def test_series_that_a_model_has_no_error_of_are_left_out_and_told() -> None:
         pairs_table(_errors().assign(gru=np.nan))
 
 
+@pytest.mark.parametrize(("count", "named"), [(2, "s3, s4"), (5, "s3, s4, s5 and 2 more")])
+def test_series_without_a_scale_are_said_to_have_none(count: int, named: str) -> None:
+    windows = _windows()
+    bare = [f"s{number}" for number in range(3, 3 + count)]
+    windows.loc[windows["series"].isin(bare), "mase"] = np.nan
+    windows.loc[(windows["model"] == "lstm") & (windows["series"] == "s9"), "mase"] = np.nan
+    windows.loc[windows["series"] == "s11", ["mase", "mae"]] = np.nan
+    assert _found(windows).sentences[-2:] == [
+        f"{count} of 40 series are left out: MASE is undefined there (constant, or fewer than eight differences before "
+        f"the first window): {named}.",
+        "2 of 40 series are left out: not every model (least often lstm) has an error there.",
+    ]
+
+
+def test_what_the_correction_forbids_is_said_of_each_table_by_itself() -> None:
+    found = _found(_windows(8, models={**MODELS, "drift": 1.1}))
+    assert set(found.against["reason"]) == {""}
+    assert set(found.pairs["reason"]) == {"8 series cannot reach 5 % in 10 comparisons, 9 are needed"}
+    assert sum("8 series cannot reach 5 % in 10 comparisons, 9 are needed." in one for one in found.sentences) == 1
+    assert not any("do not tell them apart" in sentence for sentence in found.sentences)
+
+
 def test_series_without_an_error_of_any_model_leave_the_tests_over_windows_to_the_others() -> None:
     windows = _windows(3, folds=30)
-    windows.loc[windows["series"] == "s2", "mase"] = np.nan
+    windows.loc[windows["series"] == "s2", ["mase", "mae"]] = np.nan
     found = _found(windows)
     assert set(found.pairs["test"]) == {"Diebold-Mariano"} and set(found.pairs["n"]) == {30}
     assert "1 of 3 series are left out: no model has an error there." in found.sentences
@@ -291,9 +313,12 @@ def test_words_where_nobody_beats_the_simple_method() -> None:
 
 def test_words_on_too_few_series() -> None:
     few = findings(_per_series(_windows(3))).sentences
-    assert few[-1] == "3 series are too few: no test over them can reach 5 %."
+    assert few[-1].startswith("The difference between ") and few[-1].endswith(
+        "after Holm's correction, Wilcoxon over 3 series): 3 series are too few for a test over them to reach 5 %."
+    )
     more = findings(_per_series(_windows(7))).sentences
-    assert more[-1] == "7 series cannot reach 5 % in 6 comparisons: 8 are needed."
+    told = "after Holm's correction, Wilcoxon over 7 series): 7 series cannot reach 5 % in 6 comparisons, 8 are needed."
+    assert more[-2].startswith("The difference between ") and more[-2].endswith(told)
     windows = _found(_windows(1, folds=5)).sentences
     assert windows[-1] == "5 windows are too few for a test: 8 are needed."
     shared = _found(_windows(1, folds=25), step=2).sentences

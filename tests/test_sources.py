@@ -208,7 +208,7 @@ def test_only_frames_and_series_are_tables() -> None:
 
 
 def test_a_name_of_roles_is_reported_once_for_the_command_line() -> None:
-    with pytest.raises(DataError, match=r"In training name another \(data.columns.target=NAME\)"):
+    with pytest.raises(DataError, match=r"It is columns.target. Name another: data.columns.target=NAME;"):
         long_frame(made_frame(rows=3).drop(columns="y"), Columns())
 
 
@@ -216,6 +216,26 @@ def test_a_missing_column_is_answered_with_those_of_the_table_alone() -> None:
     table = pd.DataFrame({"ds": [1, 2], "price": [1.0, 2.0]})
     with pytest.raises(DataError, match="Choose one of: price, ds. It is columns.target"):
         long_frame(table, Columns(target="prize"))
+
+
+@pytest.mark.parametrize(
+    ("columns", "first", "others"),
+    [
+        (Columns(), "'ds'", "'unique_id' (columns.id) or 'y' (columns.target)"),
+        (Columns(id="store"), "'store'", "'ds' (columns.time) or 'y' (columns.target)"),
+        (Columns(time="day"), "'y'", ""),
+        (Columns(id="shop", target="sales"), "'ds'", ""),
+    ],
+)
+def test_all_roles_are_named_where_several_columns_are_missing(columns: Columns, first: str, others: str) -> None:
+    table = pd.DataFrame({"shop": ["a", "a"], "day": [1, 2], "sales": [1.0, 2.0]})
+    with pytest.raises(DataError) as refused:
+        long_frame(table, columns)
+    told = str(refused.value)
+    assert told.startswith(f"there is no column {first}. Choose one of: ") and "In training" not in told
+    assert all(name in told for name in table)
+    roles = [f"data.columns.{role}=NAME" in told for role in ("id", "time", "target")]
+    assert (f"Nor is there {others}." in told and all(roles)) if others else ("Nor" not in told and sum(roles) == 1)
 
 
 def test_row_numbers_that_were_written_too_are_no_series(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from omegaconf import OmegaConf
 from forecast import Columns, Forecaster, Training, backtest, tune
 from forecast.config import conf_folder, networks
 from forecast.errors import ArtifactError, ConfigError, TrainingError
+from forecast.report.tuning import settings_figure, trials_figure
 from forecast.schema import register
 from forecast.tuning import words
 from forecast.tuning.budget import seconds_of
@@ -138,6 +139,8 @@ def test_trials_that_lag_behind_are_given_up_on_their_way() -> None:
     trials = tune(small(steps=8), made_frame(), space=space, trials=10, validation=1).trials
     given_up = trials[trials["state"] == "pruned"]
     assert len(given_up) and (given_up["training.learning_rate"] < 0.01).all()
+    assert given_up["error"].isna().all() and (given_up["midway"] > 0).all()
+    assert trials.loc[trials["state"] == "done", "midway"].isna().all()
 
 
 def test_looking_at_a_training_on_its_way_does_not_change_it() -> None:
@@ -232,6 +235,29 @@ def test_without_optuna_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> N
         tune(small(), made_frame())
 
 
+@pytest.mark.slow
+def test_what_settings_explain_is_told_of_twenty_trials_or_more() -> None:
+    fast = {"training": {"learning_rate": RATES}}
+    few, enough = (
+        tune(small(steps=1), made_frame(), space=fast, trials=n, validation=1, prune=False) for n in (19, 20)
+    )
+    assert few.importance.empty and list(enough.importance["setting"]) == ["training.learning_rate"]
+    assert words.importance_words(few) == "left out: shares of the variance take 20 finished trials, and 19 are"
+    assert words.importance_words(enough) == "shares of the variance over 20 finished trials (fANOVA)"
+    axis = settings_figure(enough.importance, label="MASE", trials=enough.finished).axes[0]
+    assert "over 20 trials" in axis.get_xlabel()
+
+
+def test_trials_that_were_given_up_are_drawn_apart() -> None:
+    nan = np.nan
+    trials = pd.DataFrame({"trial": [1, 2, 3, 4], "error": [1.0, nan, nan, 0.8], "midway": [nan, 1.2, nan, nan]})
+    lines = {line.get_label(): line for line in trials_figure(trials, label="MASE").axes[0].lines}
+    assert list(lines["a trial"].get_xdata()) == [1, 4] and list(lines["failed"].get_xdata()) == [3]
+    given_up = lines["given up"]
+    assert (list(given_up.get_xdata()), list(given_up.get_ydata())) == ([2], [1.2])
+    assert given_up.get_markerfacecolor() == "none" != lines["a trial"].get_markerfacecolor()
+
+
 def test_the_words_say_whether_tuning_has_helped_on_the_test() -> None:
     scored = backtest(small(), made_frame(), folds=1, baselines=["naive"], name="gru")
     for times, told in ((2.0, "has helped: on the held-back windows the error is 50% lower"), (1.0, "has not helped"),
@@ -248,6 +274,8 @@ def test_what_is_found_trains_to_the_same_score(capsys: pytest.CaptureFixture[st
     command = next(line for line in out.splitlines() if line.startswith("to train with")).split("forecast ")[1]
     tuned = pd.read_csv("run/metrics.csv").set_index("model")
     trials = pd.read_csv("run/trials.csv")
+    assert "explains: left out: shares of the variance take 20 finished trials, and 3 are" in " ".join(out.split())
+    assert not Path("run/figures/settings.png").exists() and "3 are" in Path("run/report.html").read_text("utf-8")
     assert len(trials) == 3 and not any(name.startswith("model.") for name in trials)
     assert {"figures/trials.png", "report.html", "study.sqlite"} <= {
         path.relative_to("run").as_posix() for path in Path("run").rglob("*")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from numbers import Integral
@@ -21,10 +22,12 @@ from forecast.comparison.store import Store
 from forecast.comparison.tables import comparison_of
 from forecast.data.catalogue import load_data
 from forecast.data.columns import Columns
+from forecast.data.horizons import default_horizon
 from forecast.data.panel import Panel
-from forecast.errors import ConfigError, KindError
+from forecast.errors import ConfigError, KindError, told_kind
 from forecast.predictor import Predictor
 
+log = logging.getLogger("forecast")
 STORE = "comparisons"
 
 
@@ -56,7 +59,8 @@ def compare(
         `Forecaster`, `Ensemble`, `Calibrated`; or anything with ``fit(frame)`` and ``predict(horizon)``, see `Adapter`.
         A dict gives each its name.
     horizons : int or iterable of int
-        Steps to forecast; those of the data sets, or of the forecasters given, by default.
+        Steps to forecast; by default those of the data sets, or of the forecasters given, or what the M4 competition
+        had for the frequency (`default_horizon`).
     seeds : int
         Seeds of each model that has one.
     protocol : str or Protocol
@@ -120,7 +124,7 @@ def compare(
         "commands": [],
     }
     with TemporaryDirectory() as nowhere:
-        kept = Store(nowhere if store is None else store)
+        kept = Store(nowhere, lasts=False) if store is None else Store(store)
         records = run_cells(cells, kept, processes=processes, retry_failed=retry_failed, watch=watch)
         return comparison_of(cells, records, kept, step=plan.step or (1 if plan.test else None), settings=settings)
 
@@ -140,9 +144,9 @@ def _contested(frames: Any, columns: Columns | None) -> list[Contested]:
             known = {field.name: getattr(given, field.name) for field in fields(Contested)}
             one = Contested(**{**known, "name": str(name or given.name)})
         else:
-            raise KindError(f"frames is a name, a DataFrame, or several by name, got a {type(given).__name__}.")
+            raise KindError(f"frames is a name, a DataFrame, or several by name, got {told_kind(given)}.")
         if one.name in found:
-            raise ConfigError(f"two data sets are called {one.name!r}. Give a dict of them by name.")
+            raise ConfigError(f"two data sets are called {one.name!r}. Name each once; in Python a dict names them.")
         found[one.name] = one
     if not found:
         raise ConfigError("frames is empty: there is nothing to compare on. Give a DataFrame.")
@@ -162,14 +166,20 @@ def _horizons(horizons: int | Iterable[int] | None) -> list[int]:
 
 
 def _usual_horizon(contested: Contested, models: Any) -> int:
-    """Return the horizon of a data set, or of the forecasters that are compared."""
+    """Return the horizon of a data set, of the forecasters that are compared, or what is usual for its frequency."""
     if contested.horizon is not None:
         return contested.horizon
     given = models.values() if isinstance(models, Mapping) else models if isinstance(models, list | tuple) else [models]
-    own = {one.horizon for one in given if isinstance(one, Predictor)}
-    if len(own) != 1:
-        raise ConfigError(f"data set {contested.name!r} names no horizon. Add horizons=[STEPS].")
-    return int(own.pop())
+    own = {int(one.horizon) for one in given if isinstance(one, Predictor)}
+    if len(own) > 1:
+        told = " and ".join(map(str, sorted(own)))
+        raise ConfigError(f"data set {contested.name!r} names no horizon, and forecasters have {told}. Add horizons.")
+    if own:
+        return own.pop()
+    panel = contested.panel
+    steps, why = default_horizon(panel.freq, season=contested.seasonality or panel.season)
+    log.info("no horizon given for %r: %d steps, %s; horizons=[...] sets another", contested.name, steps, why)
+    return steps
 
 
 def _is_count(value: object) -> bool:

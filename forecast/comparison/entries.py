@@ -14,7 +14,7 @@ from forecast.comparison.describing import described
 from forecast.comparison.entry import Entry, Fitted
 from forecast.comparison.protocols import Part, Task
 from forecast.config import TARGET, named_changes, names, networks, read, told_changes
-from forecast.errors import ConfigError, unknown_name
+from forecast.errors import ConfigError, told_kind, unknown_name
 from forecast.evaluation.baselines import BASELINES
 from forecast.evaluation.classical import CLASSICAL
 from forecast.evaluation.origins import Origins
@@ -184,7 +184,7 @@ def _listed(models: Any) -> list[Any]:
         return [_under(str(name), given) for name, given in models.items()]
     if isinstance(models, Sequence) and len(models):
         return list(models)
-    raise ConfigError(f"models is a list of names or forecasters, or a dict of them by name, got {models!r}.")
+    raise ConfigError(f"models is {told_kind(models)}; give a list of names or forecasters, or a dict of them by name.")
 
 
 def _under(name: str, given: Any) -> Any:
@@ -229,8 +229,8 @@ def _entry(name: str, given: Any, shared: Shared) -> Entry:
     if _is_adapter(given):
         return AdapterEntry(name, given)
     raise ConfigError(
-        f"models: {name} is a {type(given).__name__}. Give a name, a Forecaster, Ensemble or Calibrated, or an object "
-        "with fit(frame) and predict(horizon)."
+        f"models has {told_kind(given)}; give names, a Forecaster, Ensemble or Calibrated, or an object with "
+        "fit(frame) and predict(horizon)."
     )
 
 

@@ -47,19 +47,32 @@ class Progress:
     seconds: dict[int, float] = field(default_factory=dict)
 
     def left(self) -> float:
-        """Return how many seconds the rest may take, after what cells of the same model took; NaN before the first."""
-        if not self.seconds:
-            return np.nan
+        """Return how many seconds the rest may take, after what cells of the same model took.
+
+        A model that no cell of has ended may take any time, and counts for none; NaN where all that is left is such.
+        """
         taken: dict[str, list[float]] = {}
         for place, seconds in self.seconds.items():
             taken.setdefault(self.cells[place].entry.name, []).append(seconds)
-        usual = float(np.mean(list(self.seconds.values())))
-        rest = [place for place in range(len(self.cells)) if place not in self.records]
+        rest = self._rest()
+        known = [place for place in rest if self.cells[place].entry.name in taken]
+        if rest and not known:
+            return np.nan
         now, expected = time.monotonic(), 0.0
-        for place in rest:
-            whole = float(np.mean(taken.get(self.cells[place].entry.name, [usual])))
+        for place in known:
+            whole = float(np.mean(taken[self.cells[place].entry.name]))
             expected += max(whole - (now - self.running.get(place, now)), 0)
         return expected / self.processes
+
+    @property
+    def has_unseen(self) -> bool:
+        """Whether a model is left that no cell of has ended, beside others: the time left is then the least."""
+        seen = {self.cells[place].entry.name for place in self.seconds}
+        left = {self.cells[place].entry.name for place in self._rest()}
+        return bool(left - seen) and bool(left & seen)
+
+    def _rest(self) -> list[int]:
+        return [place for place in range(len(self.cells)) if place not in self.records]
 
 
 Watch = Callable[[Progress], None]
@@ -83,6 +96,8 @@ def run_cells(
 
     Raises
     ------
+    WriteError
+        If the store cannot be written.
     TrainingError
         If a process dies.
     KeyboardInterrupt
@@ -96,16 +111,20 @@ def run_cells(
         known = store.record(cell.hash)
         if known is not None and not (retry_failed and known.status == FAILED):
             progress.records[place] = known
-    watch(progress)
     missing = [place for place in range(len(cells)) if place not in progress.records]
+    if missing:
+        store.open()
+    watch(progress)
 
     def keep(place: int, result: Result) -> None:
         record = store.keep(cells[place], result)
         progress.seconds[place] = time.monotonic() - progress.running.pop(place)
         progress.records[place] = record
         if record.status == FAILED:
-            later = "not kept, tried again next time" if result.is_passing else "kept, retry_failed=true runs it again"
-            log.warning("failed: %s: %s (%s)", names_of(cells[place]), record.reason, later)
+            is_kept = not (result.is_passing or cells[place].reason_not_kept)
+            later = "kept, retry_failed=true runs it again" if is_kept else "not kept, tried again next time"
+            told = f"{record.reason} ({later})" if store.lasts else record.reason
+            log.warning("failed: %s: %s", names_of(cells[place]), told)
         else:
             log.info("done: %s, %.1f s", names_of(cells[place]), progress.seconds[place])
         watch(progress)

@@ -21,12 +21,13 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import pandas as pd
 
 from forecast.comparison.cells import KEYS, TABLES, Cell, Result
 from forecast.errors import ArtifactError, ForecastError, WriteError
-from forecast.files import read_regular, write_new, writing
+from forecast.files import REASONS, read_regular, write_new, writing
 from forecast.folders import steadily, whole_folder
 
 log = logging.getLogger("forecast")
@@ -66,11 +67,14 @@ class Store:
     Parameters
     ----------
     folder : Path
-        Made with the first cell.
+        Made where a run has something to keep.
+    lasts : bool
+        Whether it outlives the comparison, so that another can take from it.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+    def __init__(self, folder: str | Path, *, lasts: bool = True) -> None:
+        self.folder, self.lasts = Path(folder), lasts
+        self._damaged: set[str] = set()  # cells that a warning named
         self._passing: dict[str, dict[str, pd.DataFrame]] = {}  # of cells that no other call could find again
 
     def record(self, key: str) -> Record | None:
@@ -86,9 +90,34 @@ class Store:
             try:
                 self._files(key, sums)
             except (ArtifactError, ValueError) as error:
-                log.warning("a cell of the store is damaged and computed again: %s", error)
+                if key not in self._damaged:
+                    log.warning("a cell of the store is damaged and computed again: %s", error)
+                self._damaged.add(key)
                 return None
         return record
+
+    def open(self) -> None:
+        """Make the folder and its index, before anything is computed that could not be kept.
+
+        Raises
+        ------
+        WriteError
+            If nothing can be written there.
+        """
+        try:
+            with self._index() as index:
+                index.execute("BEGIN IMMEDIATE")  # a file that may be read alone is noticed here
+            cells = self.folder / FOLDER
+            cells.mkdir(exist_ok=True)
+            with TemporaryFile(dir=cells):
+                pass
+        except WriteError:
+            raise
+        except OSError as error:
+            reason = REASONS.get(error.errno or 0) or error.strerror
+            raise WriteError(
+                f"the store '{self.folder}' cannot be written: {reason}. Give another folder (store=FOLDER)."
+            ) from error
 
     def tables(self, key: str) -> dict[str, pd.DataFrame]:
         """Return the tables of a finished cell.

@@ -52,9 +52,8 @@ def comparison_of(
     scored = [cell for cell, is_whole in zip(cells, whole, strict=True) if is_whole]
     if not scored:
         first = every[every["status"] != DONE].iloc[0]
-        raise DataError(
-            f"every model failed; {first['model']}: {first['reason']} (retry_failed=true runs again what failed)"
-        )
+        again = " (retry_failed=true runs again what failed)" if store.lasts else ""
+        raise DataError(f"every model failed; {first['model']}: {first['reason']}{again}")
     found = [_read(cell, store) for cell in scored]
     windows, steps, shares, forecasts = (
         pd.concat([tables[name] for tables in found], ignore_index=True) for name in TABLES

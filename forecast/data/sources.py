@@ -22,6 +22,7 @@ READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
     ".arrow": pd.read_feather,
 }
 SHEETS = (".xlsx", ".xls", ".xlsm", ".ods")
+ROLES = ("id", "time", "target")  # of the columns that a table has in any case
 SINGLE = "series"  # the id of a table that holds one series and does not name it
 
 
@@ -89,13 +90,13 @@ def long_frame(frame: pd.DataFrame | pd.Series, columns: Columns) -> pd.DataFram
     if columns.wide:
         frame = _melted(frame, columns)
     elif columns.id not in frame and columns.id != Columns.id:
-        raise DataError(_missing(frame, columns.id, "id"))
+        raise DataError(_missing(frame, columns, columns.id, "id"))
     roles = {"time": (columns.time,), "target": columns.targets}
     roles |= {role: getattr(columns, role) for role in ("past", "known", "static")}
     for role, names in roles.items():
         for name in names:
             if name not in frame:
-                raise DataError(_missing(frame, name, role))
+                raise DataError(_missing(frame, columns, name, role))
     if columns.id not in frame:
         frame = frame.assign(**{columns.id: SINGLE})
     wanted = [columns.id, columns.time, *columns.targets, *columns.covariates]
@@ -122,7 +123,7 @@ def _melted(frame: pd.DataFrame, columns: Columns) -> pd.DataFrame:
     if columns.covariates:
         raise DataError("a wide table has no covariates: each of its columns is a series. Give the table in long form.")
     if columns.time not in frame:
-        raise DataError(_missing(frame, columns.time, "time"))
+        raise DataError(_missing(frame, columns, columns.time, "time"))
     values = frame.drop(columns=columns.time)
     count = values.shape[1]
     if not count:
@@ -146,12 +147,28 @@ def _readers(suffix: str) -> str:
     return unknown_name("reader for", suffix, (*CSV, *READERS))
 
 
-def _missing(frame: pd.DataFrame, name: str, role: str) -> str:
+def _missing(frame: pd.DataFrame, columns: Columns, name: str, role: str) -> str:
     there_are = unknown_name("column", name, map(str, frame.columns))
     spaced = next((str(other) for other in frame if str(other).strip() == name), None)
     if spaced is not None:
         there_are += f" One of them is {spaced!r}, with spaces: name it so, or take them out."
-    way_out = f"In training name another (data.columns.{role}=NAME); a trained model needs the column by this name."
+    others = _others_missing(frame, columns, role)
+    if others:
+        three = ", ".join(f"data.columns.{other}=NAME" for other in ROLES)
+        way_out = f"Nor is there {' or '.join(others)}. Name them: {three}; a table of one series needs no id."
+    else:
+        way_out = f"Name another: data.columns.{role}=NAME; a trained model needs the column by this name."
     if role in ("id", "target"):
         way_out += " Where each column is a series: data.columns.wide=true (in Python: Columns(wide=True))."
     return f"{there_are} It is columns.{role}. {way_out}"
+
+
+def _others_missing(frame: pd.DataFrame, columns: Columns, role: str) -> list[str]:
+    """Return which of id, time and target are not there beside one that is not, in words; of a wide table none."""
+    if columns.wide or role not in ROLES:
+        return []
+    names = dict(zip(ROLES, (columns.id, columns.time, columns.targets[0]), strict=True))
+    absent = {other: name for other, name in names.items() if other != role and name not in frame}
+    if set(absent) == {"id"} and columns.id == Columns.id:  # a table of one series has none
+        return []
+    return [f"{name!r} (columns.{other})" for other, name in absent.items()]

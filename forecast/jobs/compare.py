@@ -18,7 +18,7 @@ from forecast.data.laying import laid
 from forecast.data.panel import Panel
 from forecast.errors import ConfigError, unknown_name
 from forecast.files import write_whole
-from forecast.jobs.comparing import shown_cells
+from forecast.jobs.comparing import Finished, shown_cells
 from forecast.jobs.console import new_console, print_files, print_leaderboard, tell
 from forecast.jobs.learner import words
 from forecast.jobs.record import logged, write_forecast
@@ -29,6 +29,7 @@ from forecast.training.settings import Training
 if TYPE_CHECKING:  # torch and the rest load once settings and tables are right
     from forecast.comparison.comparison import Comparison
     from forecast.comparison.protocols import Contested
+    from forecast.comparison.running import Progress
 
 TABLES = "comparison"  # the folder of tables in that of the run
 
@@ -36,11 +37,12 @@ TABLES = "comparison"  # the folder of tables in that of the run
 def compare(config: DictConfig) -> None:
     """Compare models, write every table, and print who is better."""
     folder, settings = output_folder(), plain(config)
-    with logged(folder, job="compare", store=settings["store"]):
-        _compare(settings, folder)
+    finished = Finished(settings["store"])
+    with logged(folder, job="compare", going_on=finished.going_on):
+        _compare(settings, folder, finished)
 
 
-def _compare(settings: dict[str, Any], folder: Path) -> None:
+def _compare(settings: dict[str, Any], folder: Path, finished: Finished) -> None:
     began, console = time.monotonic(), new_console()
     training = Training(**settings["training"])
     training.check()
@@ -53,7 +55,12 @@ def _compare(settings: dict[str, Any], folder: Path) -> None:
     shared = Shared(
         training, accelerator=settings["accelerator"], context_length=settings["context_length"], seed=settings["seed"]
     )
-    with shown_cells(console, live=settings["progress"]) as watch:
+    with shown_cells(console, live=settings["progress"]) as show:
+
+        def watch(progress: Progress) -> None:
+            finished.follow(progress)
+            show(progress)
+
         found = compared(
             [_contested(one, panel) for one, panel in zip(sets, panels, strict=True)],
             settings["models"],

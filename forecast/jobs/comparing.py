@@ -32,6 +32,33 @@ def shown_cells(console: Console, *, live: bool) -> Iterator[Callable[[Progress]
         yield table.follow
 
 
+class Finished:
+    """What a store holds of a comparison, for a person whose comparison was stopped.
+
+    Parameters
+    ----------
+    store : str
+        Its folder.
+    """
+
+    def __init__(self, store: str) -> None:
+        self.store = store
+        self._progress: Progress | None = None
+
+    def follow(self, progress: Progress) -> None:
+        """Keep in mind how far it is."""
+        self._progress = progress
+
+    def going_on(self) -> str:
+        """Return how to go on, "" where no cell is finished and kept."""
+        if self._progress is None:
+            return ""
+        cells, ended = self._progress.cells, self._progress.records.items()
+        if not any(record.status == "done" and not cells[place].reason_not_kept for place, record in ended):
+            return ""
+        return f"What is finished is kept in {self.store}: the same words again go on from there."
+
+
 class _Lines:
     """A line for each cell that ends, with the time left."""
 
@@ -47,9 +74,9 @@ class _Lines:
             place = list(progress.records)[-1]
             key, record = progress.cells[place].key, progress.records[place]
             named = f"{key['data']} {key['horizon']} {key['model']} seed {key['seed']} fold {key['fold']}"
-            left = _shown_time(progress.left())
+            ended = f"{record.status}, {progress.seconds[place]:.1f} s"
             self.console.print(
-                f"{done}/{len(progress.cells)} {named}: {record.status}, {progress.seconds[place]:.1f} s, {left} left",
+                f"{done}/{len(progress.cells)} {named}: {ended}, {_left(progress)}",
                 markup=False,
                 soft_wrap=True,
             )
@@ -80,10 +107,14 @@ class _LiveTable:
             table.add_row(*key, status, _shown_time(seconds), style="red" if status == "failed" else None)
         table.title = (
             f"{len(progress.records)} of {len(progress.cells)} cells, {_shown_time(now - self.began)}, "
-            f"{_shown_time(progress.left())} left"
+            f"{_left(progress)}"
         )
         table.title_justify = "left"
         return table
+
+
+def _left(progress: Progress) -> str:
+    return f"{_shown_time(progress.left())} left{' at least' if progress.has_unseen else ''}"
 
 
 def _shown_time(seconds: float) -> str:

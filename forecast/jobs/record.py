@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import version
@@ -57,25 +57,40 @@ CAPTIONS = {  # of the figures, in the order of the report
 
 
 @contextmanager
-def logged(folder: Path, *, job: str, store: str | None = None) -> Iterator[None]:
-    """Note in the log how a job ended; where it stopped midway, say how to go on: from its folder, or from a store."""
+def logged(folder: Path, *, job: str, going_on: Callable[[], str] | None = None) -> Iterator[None]:
+    """Note in the log how a job ended; where it stopped midway, say how to go on.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the run.
+    job : str
+        Its name on the command line.
+    going_on : callable, optional
+        Tells how to go on, "" where there is nothing to go on from; from what lies in the folder by default.
+    """
     logging.captureWarnings(True)
     try:
         yield
     except BaseException as error:
         log.info("stopped: %s: %s", type(error).__name__, error)
+        way = _resuming(folder, job) if going_on is None else going_on()
         if isinstance(error, ValueError):
             pass  # data or a setting, which going on would meet again
-        elif store is not None:
-            log.warning("stopped midway. What is finished is kept in %s: the same words again go on from there.", store)
-        elif any(path for kept in GO_ON for path in folder.glob(kept)):
-            log.warning("stopped midway. To go on: forecast %s resume=%s", job, shown_path(folder))
+        elif way:
+            log.warning("stopped midway. %s", way)
         elif not isinstance(error, Exception):
             log.warning("stopped, with nothing to go on from yet.")
         raise
     finally:
         logging.captureWarnings(False)
     log.info("wrote %s", folder)
+
+
+def _resuming(folder: Path, job: str) -> str:
+    if any(path for kept in GO_ON for path in folder.glob(kept)):
+        return f"To go on: forecast {job} resume={shown_path(folder)}"
+    return ""
 
 
 def write_forecast(folder: Path, name: str, frame: pd.DataFrame) -> None:

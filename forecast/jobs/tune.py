@@ -28,7 +28,7 @@ from forecast.jobs.scores import averaged
 from forecast.jobs.settings import chosen, load_table, plain
 from forecast.run_folder import output_folder
 from forecast.tuning.space import without
-from forecast.tuning.words import beside, search_words, test_words
+from forecast.tuning.words import beside, importance_words, search_words, test_words
 
 if TYPE_CHECKING:  # torch and the rest load once table and settings are right
     from forecast.tuning.tuning import Tuning
@@ -74,6 +74,8 @@ def _tune(settings: dict[str, Any], folder: Path) -> None:
     write_report(folder, scored, panel, card, title=title, sentence=sentence)
     console.print()
     tell(console, sentence, style="bold")
+    if tuned.importance.empty:
+        tell(console, f"what each setting explains: {importance_words(tuned)}")
     tell(console, f"to train with these settings: {command}")
     console.print()
     print_files(console, folder)
@@ -117,7 +119,7 @@ def _write(folder: Path, settings: dict[str, Any], tuned: Tuning, learner: Learn
     draw(folder, "trials", trials_figure(tuned.trials, label=named))
     if not tuned.importance.empty:
         write_whole(folder / "settings.csv", tuned.importance.to_csv(index=False))
-        draw(folder, "settings", settings_figure(tuned.importance, label=named))
+        draw(folder, "settings", settings_figure(tuned.importance, label=named, trials=tuned.finished))
     made = f"{named} {shown(tuned.error)} on validation windows, {shown(tuned.default_error)} with default settings"
     return write_experiment(
         folder, settings, tuned.best, about=f"{learner.name} after {len(tuned.trials)} trials, {made}"
@@ -152,4 +154,5 @@ def _facts(tuned: Tuning) -> dict[str, Any]:
         "trials": len(tuned.trials),
         "judged by": f"{tuned.metric} on validation windows",
         "best": ", ".join(f"{key}={value}" for key, value in tuned.best.items()) or DEFAULTS,
+        "what each setting explains": importance_words(tuned),
     }

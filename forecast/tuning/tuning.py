@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("forecast")
 TRIALS = 30  # where neither trials nor a budget are named
+FEWEST = 20  # finished trials: of fewer the shares of settings are chance
 DONE, PRUNED, FAILED = "done", "pruned", "failed"
 
 
@@ -51,10 +52,11 @@ class Tuning:
         The lowest, and that of default settings, on the same windows. The lowest of many flatters: score it elsewhere.
     trials : DataFrame
         `trial` (from 1, which is that of default settings), `state` ("done", "pruned" or "failed"), `error` (NaN where
-        not done), `seconds`, a column for each setting, and `reason` of a failure.
+        not done), `midway` (the error at which one was given up, "pruned"), `seconds`, a column for each setting, and
+        `reason` of a failure.
     importance : DataFrame
         `setting` and `importance`, the share of the errors' variance that it explains (fANOVA), highest first; empty
-        where there are too few trials to tell.
+        where fewer than twenty trials are done, of which the shares would be chance.
     is_stopped : bool
         Whether an interrupt ended the search.
 
@@ -71,6 +73,11 @@ class Tuning:
     trials: pd.DataFrame
     importance: pd.DataFrame
     is_stopped: bool
+
+    @property
+    def finished(self) -> int:
+        """How many trials are done."""
+        return int((self.trials["state"] == DONE).sum())
 
 
 def tune(
@@ -226,7 +233,7 @@ def _tuning(
         error=float(best.value),
         default_error=float(first.value or math.nan),
         trials=_trials_frame(told, domains),
-        importance=_importance(study, domains),
+        importance=_importance(study, domains, told),
         is_stopped=stopped is not None,
     )
 
@@ -243,6 +250,7 @@ def _trials_frame(told: list[optuna.trial.FrozenTrial], domains: Domains) -> pd.
                 "trial": number,
                 "state": state,
                 "error": trial.value if state == DONE else math.nan,
+                "midway": trial.value if state == PRUNED else math.nan,
                 "seconds": round(trial.user_attrs[SECONDS], 2),
                 **{key: settings.get(key) for key in domains},
                 "reason": trial.user_attrs.get(REASON, ""),
@@ -251,14 +259,16 @@ def _trials_frame(told: list[optuna.trial.FrozenTrial], domains: Domains) -> pd.
     return pd.DataFrame(rows)
 
 
-def _importance(study: optuna.Study, domains: Domains) -> pd.DataFrame:
+def _importance(study: optuna.Study, domains: Domains, told: list[optuna.trial.FrozenTrial]) -> pd.DataFrame:
     """Return how much of the errors' variance each setting explains; nothing where the trials cannot tell."""
     import optuna
 
+    if sum(trial.state is optuna.trial.TrialState.COMPLETE for trial in told) < FEWEST:
+        return pd.DataFrame({"setting": [], "importance": []})
     searched = [key for key, domain in domains.items() if not domain.distribution().single()]
     evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
     try:
         shares = optuna.importance.get_param_importances(study, evaluator=evaluator, params=searched)
-    except (ValueError, RuntimeError):  # of fewer than two trials, or of errors that are all alike
+    except (ValueError, RuntimeError):  # of errors that are all alike
         shares = {}
     return pd.DataFrame({"setting": list(shares), "importance": list(shares.values())})

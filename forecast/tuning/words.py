@@ -49,6 +49,17 @@ def search_words(tuned: Tuning) -> str:
     )
 
 
+def importance_words(tuned: Tuning) -> str:
+    """Return what is said beside the shares of settings: of how many trials they are, or why there are none."""
+    from forecast.tuning.tuning import FEWEST
+
+    if not tuned.importance.empty:
+        return f"shares of the variance over {tuned.finished} finished trials (fANOVA)"
+    if tuned.finished < FEWEST:
+        return f"left out: shares of the variance take {FEWEST} finished trials, and {tuned.finished} are"
+    return "left out: the errors of the trials are alike"
+
+
 def test_words(scored: Backtest, *, name: str, default: str) -> str:
     """Return whether tuned settings are better than default ones on windows that the search has not seen.
 

@@ -18,6 +18,7 @@ from forecast.errors import DataError
 
 TASK = ["data", "horizon"]
 REFERENCES = ("naive", "seasonal_naive")  # the better of which has to be beaten
+NAMED = 3  # series that a sentence lists
 _COLUMNS = {"pairs": PAIRS, "against": PAIRS, "ranks": RANKS, "standing": STANDING}
 
 
@@ -99,7 +100,8 @@ def findings(
         for name, table in zip(_COLUMNS, (pairs, against, ranks, standing), strict=True):
             found[name].append(_labelled(table, data=data, horizon=horizon))
         told = sentences(pairs, ranks, against=against, reference=beaten, correction=correction, alpha=alpha)
-        words.append((data, horizon, [*told, *_left_out(whole, errors), *_left_out_windows(windows, without)]))
+        told += _left_out(whole, errors, undefined=_undefined(group, errors) if chosen == "mase" else [])
+        words.append((data, horizon, [*told, *_left_out_windows(windows, without)]))
     tables = {
         name: pd.concat(held, ignore_index=True) if held else pd.DataFrame(columns=[*TASK, *_COLUMNS[name]])
         for name, held in found.items()
@@ -154,13 +156,25 @@ def _comparable(errors: pd.DataFrame) -> pd.DataFrame:
     return errors
 
 
-def _left_out(whole: pd.DataFrame, errors: pd.DataFrame) -> list[str]:
+def _undefined(group: pd.DataFrame, errors: pd.DataFrame) -> list[str]:
+    """Return the series that no model has a MASE of, though there is an MAE: those without a scale."""
+    observed = wide(group, "mae").dropna(how="all").index if "mae" in group else errors.index[:0]
+    return [str(name) for name in errors.index[errors.isna().all(axis=1)] if name in observed]
+
+
+def _left_out(whole: pd.DataFrame, errors: pd.DataFrame, *, undefined: list[str]) -> list[str]:
     """Say which models and how many series were not compared."""
     dropped = [str(model) for model in whole if model not in errors]
     found = [f"{name} is left out of the tests: no series has an error of every model with it." for name in dropped]
-    missing, fewest = len(errors) - len(complete(errors)), errors.notna().sum().idxmin()
+    if undefined:
+        more = f" and {len(undefined) - NAMED} more" if len(undefined) > NAMED else ""
+        found.append(
+            f"{len(undefined)} of {len(errors)} series are left out: MASE is undefined there (constant, or fewer than "
+            f"eight differences before the first window): {', '.join(undefined[:NAMED])}{more}."
+        )
+    missing, fewest = len(errors) - len(complete(errors)) - len(undefined), errors.notna().sum().idxmin()
     if missing:
-        nobody = int(errors.isna().all(axis=1).sum())
+        nobody = int(errors.isna().all(axis=1).sum()) - len(undefined)
         why = "no model" if missing == nobody else f"not every model (least often {fewest})"
         found.append(f"{missing} of {len(errors)} series are left out: {why} has an error there.")
     return found

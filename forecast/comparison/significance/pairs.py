@@ -122,7 +122,7 @@ def complete(errors: pd.DataFrame) -> pd.DataFrame:
 def _sample(errors: pd.DataFrame, windows: pd.DataFrame | None, *, overlap: int, alpha: float) -> _Sample:
     if len(errors) >= FEWEST_SERIES or windows is None:
         few = smallest_p(len(errors)) > alpha
-        reason = f"{len(errors)} series are too few: no test over them can reach {100 * alpha:g} %" if few else ""
+        reason = f"{len(errors)} series are too few for a test over them to reach {100 * alpha:g} %" if few else ""
         return _Sample(tied(errors), OVER_SERIES, 1, reason)
     held = complete(windows[list(errors.columns)])
     # With fewer independent stretches the estimated variance is far too low: docs/significance.md has the sizes.
@@ -180,4 +180,4 @@ def _out_of_reach(sample: _Sample, *, tests: int, correction: Correction, alpha:
     if sample.test != OVER_SERIES or correction != "holm" or smallest_p(count) * tests <= alpha:
         return ""
     needed = next(more for more in range(count, 1000) if smallest_p(more) * tests <= alpha)
-    return f"{count} series cannot reach {100 * alpha:g} % in {tests} comparisons: {needed} are needed"
+    return f"{count} series cannot reach {100 * alpha:g} % in {tests} comparisons, {needed} are needed"

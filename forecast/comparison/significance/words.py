@@ -50,7 +50,7 @@ def sentences(
     found += told.pair(order[0], order[1])
     if (pairs["test"] == OVER_SERIES).all() and ranks["series"].iloc[0] >= FEWEST_SERIES:
         found += _level_with_best(ranks, alpha=alpha)
-    return [*found, *_warnings(pairs)]
+    return [*found, *_warnings(pairs, said=found)]
 
 
 def pair_sentence(row: Any, *, correction: Correction = "holm", tests: int = 2, alpha: float = 0.05) -> str:
@@ -75,7 +75,7 @@ def pair_sentence(row: Any, *, correction: Correction = "holm", tests: int = 2, 
     test = _evidence(row, correction=correction if tests > 1 else "none")
     if not row.significant:
         pair = f"The difference between {model} and {other} is not significant ({test})"
-        return f"{pair}: {_scope(row)} do not tell them apart."
+        return f"{pair}: {row.reason or f'{_scope(row)} do not tell them apart'}."
     won, skilled = row.win_rate > 0.5, row.skill > 0
     if won != skilled:
         return (
@@ -160,10 +160,12 @@ def _level_with_best(ranks: pd.DataFrame, *, alpha: float) -> list[str]:
     ]
 
 
-def _warnings(pairs: pd.DataFrame) -> list[str]:
-    """Say why no test could find anything."""
+def _warnings(pairs: pd.DataFrame, *, said: list[str]) -> list[str]:
+    """Say why no test could find anything, unless a sentence has said so."""
     reasons = pairs["reason"].unique()
-    return [f"{reasons[0]}."] if len(reasons) == 1 and reasons[0] else []
+    if len(reasons) != 1 or not reasons[0] or any(reasons[0] in sentence for sentence in said):
+        return []
+    return [f"{reasons[0]}."]
 
 
 def _evidence(row: Any, *, correction: Correction) -> str:
