@@ -20,7 +20,8 @@ from comparisons import made
 from forecast.comparison.comparison import Comparison
 from forecast.errors import ConfigError
 from forecast.evaluation.metrics import METRICS
-from forecast.report.comparison.columns import METRIC, Column, best_of
+from forecast.report.comparison.columns import COSTS, METRIC, Column, best_of
+from forecast.report.comparison.compared import models_of
 from forecast.report.comparison.diagram import bars, bars_of_groups, pareto_front
 from forecast.report.comparison.page import comparison_page
 from forecast.report.comparison.payload import payload
@@ -219,6 +220,15 @@ def test_models_are_ranked_by_mae_where_one_has_no_mase(small: Comparison) -> No
     assert "MAE by data set and horizon" in text
 
 
+def test_a_model_that_lacks_a_data_set_comes_after_those_that_have_all(small: Comparison) -> None:
+    board = small.leaderboard
+    best = models_of(small)[0]
+    lacking = board[~(board["model"].eq(best) & board["data"].eq("sales"))]
+    partial = replace(small, leaderboard=lacking)
+    assert models_of(partial) == [*models_of(small)[1:], best]
+    assert markdown_table(partial).splitlines()[-1].endswith("| \N{EN DASH} |")
+
+
 def test_markdown_of_several_data_sets_is_as_worked_by_hand() -> None:
     assert markdown_table(_tiny()) == (
         "| model | a\\_b, 7 | c\\|d, 7 |\n"
@@ -287,10 +297,16 @@ def test_front_holds_what_no_model_beats_in_cost_and_error() -> None:
         (float("inf"), [0.1, 0.3, 0.3], [False, True, True]),
         (None, [1.0, 2.0, 3.0], [False, False, False]),
         (0.0, [2.0, 2.0, 2.0], [False, False, False]),
+        (0.0, [2.0, np.nan, np.nan], [False, False, False]),
     ],
 )
 def test_best_is_nearest_to_what_is_wanted(best: float | None, values: list[float], marked: list[bool]) -> None:
     assert best_of(Column("x", "x", "x", best=best), values) == marked
+
+
+def test_growth_of_the_process_is_no_ranking() -> None:
+    [memory] = [column for column in COSTS if column.name == "peak_memory_mb"]
+    assert best_of(memory, [1.0, 300.0]) == [False, False] and "whoever runs first" in memory.meaning
 
 
 def test_every_metric_of_a_comparison_has_a_meaning() -> None:

@@ -68,7 +68,12 @@ COVERAGE = tuple(
 COSTS = (
     Column("fit_seconds", "fit, s", "seconds of training, mean over seeds"),
     Column("predict_seconds", "predict, s", "seconds of forecasting, mean over seeds"),
-    Column("peak_memory_mb", "memory, MB", "most memory held at once"),
+    Column(
+        "peak_memory_mb",
+        "memory grown, MB",
+        "by how much the process grew, so that whoever runs first pays for what all need: no ranking",
+        best=None,
+    ),
     Column(
         "parameters",
         "parameters",
