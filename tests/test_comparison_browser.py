@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,11 @@ CONTRASTS = """() => {
   }
   return found;
 }"""
+
+OUTSIDE = """() => [...document.querySelectorAll(".chart text")].filter((text) => {
+  const [own, box] = [text.getBoundingClientRect(), text.closest("svg").getBoundingClientRect()];
+  return own.left < box.left - 1 || own.right > box.right + 1 || own.bottom > box.bottom + 1;
+}).map((text) => text.textContent)"""
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +118,21 @@ def test_a_leaderboard_sorts_by_click_and_by_keyboard(opened: Any) -> None:
     assert set(_column(page, board, place=4)[absent:]) == {"\N{EN DASH}"}
     page.locator(f"{board} thead button").first.click()
     assert _column(page, board, place=1) == sorted(models)
+
+
+def test_the_first_click_puts_the_best_on_top(opened: Any) -> None:
+    page = opened()
+    board = "#leaderboard .panel:not([hidden])"
+    heads = [text.strip() for text in page.locator(f"{board} thead th").all_text_contents()]
+    for name, wanted in (("skill, %", max), ("wins", max), ("80 % covers, %", lambda held: min(held, key=_from_80))):
+        page.locator(f"{board} thead th", has_text=name).get_by_role("button").click()
+        texts = _column(page, board, place=heads.index(name) + 1)
+        values = [float(text.split()[0].replace("\N{MINUS SIGN}", "-")) for text in texts if text != "\N{EN DASH}"]
+        assert values[0] == wanted(values) and len(set(values)) > 1, name
+
+
+def _from_80(value: float) -> float:
+    return abs(value - 80)
 
 
 def test_data_set_and_horizon_change_every_part(opened: Any) -> None:
@@ -221,11 +242,7 @@ def test_no_width_scrolls_the_page_sideways(opened: Any, width: int) -> None:
     for summary in page.locator("summary").all():
         summary.click()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    outside = page.evaluate("""() => [...document.querySelectorAll(".chart text")].filter((text) => {
-        const [own, box] = [text.getBoundingClientRect(), text.closest("svg").getBoundingClientRect()];
-        return own.left < box.left - 1 || own.right > box.right + 1 || own.bottom > box.bottom + 1;
-    }).map((text) => text.textContent)""")
-    assert outside == []
+    assert page.evaluate(OUTSIDE) == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -288,6 +305,19 @@ def test_names_that_are_code_do_nothing(browser: Any, tmp_path: Path) -> None:
         button.click()
     assert (page.locator("img").count(), wrong) == (0, [])
     assert page.locator("#data option").first.text_content() == evil
+    page.close()
+
+
+@pytest.mark.parametrize("width", [390, 620, 1280])
+def test_no_skill_reaches_beyond_its_chart(browser: Any, tmp_path: Path, width: int) -> None:
+    one = made(data=("a",), horizons=(7,), series=3)
+    skill = {"skill": -123.4567, "skill_low": -1234.5678, "skill_high": -12.3456}
+    one = replace(one, leaderboard=one.leaderboard.assign(**skill))
+    path = tmp_path / "comparison.html"
+    path.write_text(comparison_page(one), encoding="utf-8")
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    page.goto(path.as_uri())
+    assert page.locator("[data-chart=skill] text").count() > 8 and page.evaluate(OUTSIDE) == []
     page.close()
 
 

@@ -20,11 +20,12 @@ from comparisons import made
 from forecast.comparison.comparison import Comparison
 from forecast.errors import ConfigError
 from forecast.evaluation.metrics import METRICS
-from forecast.report.comparison.columns import COSTS, METRIC, Column, best_of
+from forecast.report.comparison.columns import COSTS, METRIC, Column, best_of, leaderboard_columns
 from forecast.report.comparison.compared import models_of
 from forecast.report.comparison.diagram import bars, bars_of_groups, pareto_front
 from forecast.report.comparison.page import comparison_page
 from forecast.report.comparison.payload import payload
+from forecast.report.comparison.sheets import models_sheet
 from forecast.report.comparison.tables import latex_table, markdown_table
 
 EVIL = "</script><img src=x onerror=alert(1)>"
@@ -140,6 +141,17 @@ def test_numbers_of_charts_have_five_digits_and_no_nan(text: str) -> None:
     json.loads(raw, parse_constant=pytest.fail)
     digits = [re.sub(r"[-.]|e.*", "", number).strip("0") for number in re.findall(r"-?\d+\.\d+(?:e-?\d+)?", raw)]
     assert max(map(len, digits)) <= 5
+
+
+def test_charts_read_what_the_tables_read(small: Comparison) -> None:
+    board = small.leaderboard.assign(skill=-1.6684501, skill_low=-1.9, skill_high=0.004999)  # five digits end in 5
+    [one, *_] = _numbers(comparison_page(replace(small, leaderboard=board)))["panels"]
+    rows = board[board["data"].eq("electricity")]
+    sheet = models_sheet(rows, leaderboard_columns("mase", reference="seasonal_naive"))
+    cells = {head.text: cell for head, cell in zip(sheet.heads, sheet.rows[0], strict=True)}
+    texts = one["board"][0]["texts"]
+    assert cells["skill, %"].whole == texts["skill"] == "-166.8 (-190.0 to 0.5)".replace("-", "\N{MINUS SIGN}")
+    assert (texts["error"], texts["seconds"]) == (cells["MASE"].text, cells["fit, s"].text)
 
 
 def test_explorer_holds_history_truth_and_forecasts_on_one_list_of_times(small: Comparison, text: str) -> None:

@@ -34,6 +34,16 @@ function pathOf(points) {
   return path;
 }
 
+// The width in pixels of the longest of some texts, as a chart in this box writes them.
+function widest(box, texts, { kind = "" } = {}) {
+  const probe = svg("text", { class: kind });
+  box.replaceChildren(svg("svg", {}, probe));
+  return Math.max(0, ...texts.map((text) => {
+    probe.textContent = text;
+    return probe.getComputedTextLength();
+  }));
+}
+
 function cut(text, letters) {
   return text.length <= letters ? text : `${text.slice(0, Math.max(1, letters - 1))}\u2026`;
 }
