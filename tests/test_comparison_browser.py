@@ -199,6 +199,22 @@ def test_explorer_goes_from_series_to_series(opened: Any) -> None:
     assert page.locator("[data-chart=series] svg").get_attribute("aria-label") != before
 
 
+def test_the_explorer_says_of_how_many_series_it_has_forecasts(browser: Any, tmp_path: Path) -> None:
+    one = made(data=("a",), horizons=(7,), series=6)
+    few = one.forecasts[one.forecasts["series"].isin(["a 1", "a 4"]) & one.forecasts["fold"].eq(2)]
+    path = tmp_path / "comparison.html"
+    path.write_text(comparison_page(replace(one, forecasts=few)), encoding="utf-8")
+    page = browser.new_page()
+    page.goto(path.as_uri())
+    assert page.locator("#kept").inner_text() == (
+        "Forecasts are here of 2 of 6 series, spread evenly, and 1 of 2 origins. "
+        "Worst and best first are among these; the table per_series has the errors of all."
+    )
+    page.locator("#next").click()
+    assert page.locator("#which").inner_text() == "a 4 (2 of 2 kept)"
+    page.close()
+
+
 def test_values_are_read_by_keyboard_and_by_pointer(opened: Any) -> None:
     page = opened()
     day = page.locator(".readout th").first
@@ -334,6 +350,9 @@ def test_many_models_keep_their_names_apart(browser: Any, tmp_path: Path) -> Non
         return boxes.flatMap((box, place) => boxes.slice(place + 1).filter((other) => meet(box, other))).length;
     }"""
     assert [page.evaluate(overlaps, name) for name in ("ranks", "skill", "tradeoff")] == [0, 0, 0]
+    shown = page.locator("#steps .legend [aria-pressed=true]").all_inner_texts()
+    assert len(shown) == 6 and shown[-1] == "seasonal_naive"
+    assert page.locator("[data-chart=steps] [data-model]").count() == 6
     looks = page.locator("#steps .legend svg").evaluate_all("all => all.map((one) => one.outerHTML)")
     assert len(set(looks)) == 15
     page.close()

@@ -94,11 +94,17 @@ def _panel(comparison: Comparison, panel: Panel, *, models: Sequence[str]) -> di
         "horizon": panel.horizon,
         "metric": metric,
         "reference": reference_of(board),
+        "all": _counts(panel.of(comparison.per_series), panel.of(comparison.per_window)),
         "board": _board(board, models=models, metric=metric),
         "ranks": _ranks(panel.of(comparison.ranks), models=models),
         "steps": _steps(panel.of(comparison.per_step), models=models, metric=metric),
         "calibration": _calibration(panel.of(comparison.calibration), models=models),
     }
+
+
+def _counts(per_series: pd.DataFrame, per_window: pd.DataFrame) -> dict[str, int]:
+    """How many series and origins were scored, of which the forecasts of some are kept."""
+    return {"series": int(per_series["series"].nunique()), "origins": int(per_window["fold"].nunique())}
 
 
 def _board(board: pd.DataFrame, *, models: Sequence[str], metric: str) -> list[dict[str, Any]]:
