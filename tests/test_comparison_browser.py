@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -52,6 +53,13 @@ OUTSIDE = """() => [...document.querySelectorAll(".chart text")].filter((text) =
   const [own, box] = [text.getBoundingClientRect(), text.closest("svg").getBoundingClientRect()];
   return own.left < box.left - 1 || own.right > box.right + 1 || own.bottom > box.bottom + 1;
 }).map((text) => text.textContent)"""
+
+OVERLAPS = """(name) => {
+  const texts = [...document.querySelectorAll(`[data-chart=${name}] text`)];
+  const boxes = texts.map((text) => text.getBoundingClientRect());
+  const meet = (a, b) => a.left < b.right && b.left < a.right && a.top + 3 < b.bottom && b.top + 3 < a.bottom;
+  return boxes.flatMap((box, place) => boxes.slice(place + 1).filter((other) => meet(box, other))).length;
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -238,7 +246,7 @@ def test_every_control_is_reached_by_keyboard_and_none_holds_it(opened: Any) -> 
     assert page.evaluate("document.activeElement.className") == "skip"
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "main"
-    wanted = page.evaluate("""() => [...document.querySelectorAll("main :is(a, button, select, input, summary, pre)")]
+    wanted = page.evaluate("""() => [...document.querySelectorAll("main :is(a, button, select, input, summary, pre, .point)")]
         .filter((element) => element.checkVisibility() && !element.disabled).length""")
     page.evaluate("window.met = new Set(); addEventListener('focusin', (event) => met.add(event.target))")
     for _ in range(2 * wanted):
@@ -337,19 +345,31 @@ def test_no_skill_reaches_beyond_its_chart(browser: Any, tmp_path: Path, width: 
     page.close()
 
 
+def test_every_model_is_named_beside_its_time_and_reached_by_keyboard(browser: Any, tmp_path: Path) -> None:
+    path = tmp_path / "comparison.html"
+    models = ("seasonal_naive", *(f"recurrent_{number}" for number in range(24)))
+    path.write_text(comparison_page(made(data=("a",), horizons=(7,), models=models, series=3)), encoding="utf-8")
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.goto(path.as_uri())
+    names = page.locator("[data-chart=tradeoff] svg text").all_text_contents()
+    assert set(models) <= set(names) and page.evaluate(OVERLAPS, "tradeoff") == 0
+    points = page.locator("[data-chart=tradeoff] .point")
+    assert points.count() == 25
+    points.first.focus()
+    page.keyboard.press("Tab")
+    told = page.evaluate("document.activeElement.getAttribute('aria-label')")
+    assert told == points.nth(1).get_attribute("aria-label") == page.locator(".reading").inner_text()
+    assert re.fullmatch(r"\w+: MASE [\d.]+, [\d.]+ s(, on the front)?", told)
+    page.close()
+
+
 def test_many_models_keep_their_names_apart(browser: Any, tmp_path: Path) -> None:
     path = tmp_path / "comparison.html"
     models = (*(f"model_with_name_{number}" for number in range(14)), "seasonal_naive")
     path.write_text(comparison_page(made(data=("a",), horizons=(7,), models=models, series=8)), encoding="utf-8")
     page = browser.new_page(viewport={"width": 1100, "height": 800})
     page.goto(path.as_uri())
-    overlaps = """(name) => {
-        const texts = [...document.querySelectorAll(`[data-chart=${name}] text`)];
-        const boxes = texts.map((text) => text.getBoundingClientRect());
-        const meet = (a, b) => a.left < b.right && b.left < a.right && a.top + 3 < b.bottom && b.top + 3 < a.bottom;
-        return boxes.flatMap((box, place) => boxes.slice(place + 1).filter((other) => meet(box, other))).length;
-    }"""
-    assert [page.evaluate(overlaps, name) for name in ("ranks", "skill", "tradeoff")] == [0, 0, 0]
+    assert [page.evaluate(OVERLAPS, name) for name in ("ranks", "skill", "tradeoff")] == [0, 0, 0]
     shown = page.locator("#steps .legend [aria-pressed=true]").all_inner_texts()
     assert len(shown) == 6 and shown[-1] == "seasonal_naive"
     assert page.locator("[data-chart=steps] [data-model]").count() == 6

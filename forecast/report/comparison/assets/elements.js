@@ -34,14 +34,17 @@ function pathOf(points) {
   return path;
 }
 
-// The width in pixels of the longest of some texts, as a chart in this box writes them.
-function widest(box, texts, { kind = "" } = {}) {
+// The widths of texts in pixels, as a chart in this box writes them.
+function widths(box, texts, { kind = "" } = {}) {
   const probe = svg("text", { class: kind });
-  box.replaceChildren(svg("svg", {}, probe));
-  return Math.max(0, ...texts.map((text) => {
+  const root = svg("svg", {}, probe);
+  box.append(root);
+  const found = texts.map((text) => {
     probe.textContent = text;
     return probe.getComputedTextLength();
-  }));
+  });
+  root.remove();
+  return found;
 }
 
 function cut(text, letters) {

@@ -5,8 +5,8 @@ function drawSkill(box, panel, { names }) {
   if (!rows.length) return note(box, "No simple method was entered here to measure skill against.");
   const wide = box.clientWidth > 560;
   const letters = wide ? 26 : 15;
-  const left = 14 + widest(box, rows.map((row) => cut(names[row.model], letters)));
-  const right = wide ? 16 + widest(box, rows.map((row) => row.texts.skill)) : 16;
+  const left = 14 + Math.max(...widths(box, rows.map((row) => cut(names[row.model], letters))));
+  const right = wide ? 16 + Math.max(...widths(box, rows.map((row) => row.texts.skill))) : 16;
   const label = `Skill of each model against ${panel.reference}, with intervals`;
   const area = frame(box, { height: 64 + 30 * rows.length, label, left, right, top: 6 });
   const domain = spanOf(rows.flatMap((row) => [row.skill, row.skill_low, row.skill_high]), { from: 0 });
