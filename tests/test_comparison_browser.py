@@ -246,8 +246,12 @@ def test_every_control_is_reached_by_keyboard_and_none_holds_it(opened: Any) -> 
     assert page.evaluate("document.activeElement.className") == "skip"
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "main"
-    wanted = page.evaluate("""() => [...document.querySelectorAll("main :is(a, button, select, input, summary, pre, .point)")]
-        .filter((element) => element.checkVisibility() && !element.disabled).length""")
+    kinds = "a, button, select, input, summary, pre, .point"
+    wanted = page.evaluate(
+        """(kinds) => [...document.querySelectorAll(`main :is(${kinds})`)]
+        .filter((element) => element.checkVisibility() && !element.disabled).length""",
+        kinds,
+    )
     page.evaluate("window.met = new Set(); addEventListener('focusin', (event) => met.add(event.target))")
     for _ in range(2 * wanted):
         page.keyboard.press("Tab")

@@ -46,7 +46,7 @@ function labels(points, area) {
   const within = (one) => one[0] >= area.left + 2 && one[2] <= area.width && one[1] >= area.top - 6 && one[3] <= area.bottom - 2;
   const found = { leads: [], texts: [] };
   for (const point of [...points].sort((one, other) => other.strong - one.strong)) {
-    const space = spaces(point).find((one) => within(one) && !hits(one));
+    const space = spaces(point, { most: area.width / 9 }).find((one) => within(one) && !hits(one));
     if (!space) continue;
     taken.push(space);
     if (space.far) found.leads.push(leadTo(space, point));
@@ -55,10 +55,10 @@ function labels(points, area) {
   return found;
 }
 
-// Where a name may stand: around its point in rings, right and left before above and below.
-function spaces({ x, y, width }) {
+// Where a name may stand: around its point in rings, right and left before above and below; not far from it on a phone.
+function spaces({ x, y, width }, { most }) {
   const turns = [0, 8, 4, 12, 2, 14, 6, 10, 1, 15, 7, 9, 3, 13, 5, 11].map((turn) => (turn * Math.PI) / 8);
-  return [8, 20, 34, 50, 68, 88, 110].flatMap((far, ring) => turns.map((turn) => {
+  return [8, 20, 34, 50, 68, 88, 110].filter((far) => far < most).flatMap((far, ring) => turns.map((turn) => {
     const [across, down] = [Math.cos(turn), Math.sin(turn)];
     const left = x + far * across + (across > 0.3 ? 0 : across < -0.3 ? -width - 6 : -width / 2 - 3);
     const top = y + far * down - 8 + (Math.abs(across) > 0.3 ? 0 : 8 * Math.sign(down));
