@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +47,18 @@ CONTRASTS = """() => {
     found.push([ratio, element.tagName, walker.currentNode.data.trim().slice(0, 40)]);
   }
   return found;
+}"""
+
+OUTSIDE = """() => [...document.querySelectorAll(".chart text")].filter((text) => {
+  const [own, box] = [text.getBoundingClientRect(), text.closest("svg").getBoundingClientRect()];
+  return own.left < box.left - 1 || own.right > box.right + 1 || own.bottom > box.bottom + 1;
+}).map((text) => text.textContent)"""
+
+OVERLAPS = """(name) => {
+  const texts = [...document.querySelectorAll(`[data-chart=${name}] text`)];
+  const boxes = texts.map((text) => text.getBoundingClientRect());
+  const meet = (a, b) => a.left < b.right && b.left < a.right && a.top + 3 < b.bottom && b.top + 3 < a.bottom;
+  return boxes.flatMap((box, place) => boxes.slice(place + 1).filter((other) => meet(box, other))).length;
 }"""
 
 
@@ -114,6 +128,21 @@ def test_a_leaderboard_sorts_by_click_and_by_keyboard(opened: Any) -> None:
     assert _column(page, board, place=1) == sorted(models)
 
 
+def test_the_first_click_puts_the_best_on_top(opened: Any) -> None:
+    page = opened()
+    board = "#leaderboard .panel:not([hidden])"
+    heads = [text.strip() for text in page.locator(f"{board} thead th").all_text_contents()]
+    for name, wanted in (("skill, %", max), ("wins", max), ("80 % covers, %", lambda held: min(held, key=_from_80))):
+        page.locator(f"{board} thead th", has_text=name).get_by_role("button").click()
+        texts = _column(page, board, place=heads.index(name) + 1)
+        values = [float(text.split()[0].replace("\N{MINUS SIGN}", "-")) for text in texts if text != "\N{EN DASH}"]
+        assert values[0] == wanted(values) and len(set(values)) > 1, name
+
+
+def _from_80(value: float) -> float:
+    return abs(value - 80)
+
+
 def test_data_set_and_horizon_change_every_part(opened: Any) -> None:
     page = opened()
     before = page.locator("[data-chart=skill] svg").inner_html()
@@ -178,6 +207,22 @@ def test_explorer_goes_from_series_to_series(opened: Any) -> None:
     assert page.locator("[data-chart=series] svg").get_attribute("aria-label") != before
 
 
+def test_the_explorer_says_of_how_many_series_it_has_forecasts(browser: Any, tmp_path: Path) -> None:
+    one = made(data=("a",), horizons=(7,), series=6)
+    few = one.forecasts[one.forecasts["series"].isin(["a 1", "a 4"]) & one.forecasts["fold"].eq(2)]
+    path = tmp_path / "comparison.html"
+    path.write_text(comparison_page(replace(one, forecasts=few)), encoding="utf-8")
+    page = browser.new_page()
+    page.goto(path.as_uri())
+    assert page.locator("#kept").inner_text() == (
+        "Forecasts are here of 2 of 6 series, spread evenly, and 1 of 2 origins. "
+        "Worst and best first are among these; the table per_series has the errors of all."
+    )
+    page.locator("#next").click()
+    assert page.locator("#which").inner_text() == "a 4 (2 of 2 kept)"
+    page.close()
+
+
 def test_values_are_read_by_keyboard_and_by_pointer(opened: Any) -> None:
     page = opened()
     day = page.locator(".readout th").first
@@ -201,8 +246,12 @@ def test_every_control_is_reached_by_keyboard_and_none_holds_it(opened: Any) -> 
     assert page.evaluate("document.activeElement.className") == "skip"
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "main"
-    wanted = page.evaluate("""() => [...document.querySelectorAll("main :is(a, button, select, input, summary, pre)")]
-        .filter((element) => element.checkVisibility() && !element.disabled).length""")
+    kinds = "a, button, select, input, summary, pre, .point"
+    wanted = page.evaluate(
+        """(kinds) => [...document.querySelectorAll(`main :is(${kinds})`)]
+        .filter((element) => element.checkVisibility() && !element.disabled).length""",
+        kinds,
+    )
     page.evaluate("window.met = new Set(); addEventListener('focusin', (event) => met.add(event.target))")
     for _ in range(2 * wanted):
         page.keyboard.press("Tab")
@@ -221,11 +270,7 @@ def test_no_width_scrolls_the_page_sideways(opened: Any, width: int) -> None:
     for summary in page.locator("summary").all():
         summary.click()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    outside = page.evaluate("""() => [...document.querySelectorAll(".chart text")].filter((text) => {
-        const [own, box] = [text.getBoundingClientRect(), text.closest("svg").getBoundingClientRect()];
-        return own.left < box.left - 1 || own.right > box.right + 1 || own.bottom > box.bottom + 1;
-    }).map((text) => text.textContent)""")
-    assert outside == []
+    assert page.evaluate(OUTSIDE) == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -291,19 +336,47 @@ def test_names_that_are_code_do_nothing(browser: Any, tmp_path: Path) -> None:
     page.close()
 
 
+@pytest.mark.parametrize("width", [390, 620, 1280])
+def test_no_skill_reaches_beyond_its_chart(browser: Any, tmp_path: Path, width: int) -> None:
+    one = made(data=("a",), horizons=(7,), series=3)
+    skill = {"skill": -123.4567, "skill_low": -1234.5678, "skill_high": -12.3456}
+    one = replace(one, leaderboard=one.leaderboard.assign(**skill))
+    path = tmp_path / "comparison.html"
+    path.write_text(comparison_page(one), encoding="utf-8")
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    page.goto(path.as_uri())
+    assert page.locator("[data-chart=skill] text").count() > 8 and page.evaluate(OUTSIDE) == []
+    page.close()
+
+
+def test_every_model_is_named_beside_its_time_and_reached_by_keyboard(browser: Any, tmp_path: Path) -> None:
+    path = tmp_path / "comparison.html"
+    models = ("seasonal_naive", *(f"recurrent_{number}" for number in range(24)))
+    path.write_text(comparison_page(made(data=("a",), horizons=(7,), models=models, series=3)), encoding="utf-8")
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.goto(path.as_uri())
+    names = page.locator("[data-chart=tradeoff] svg text").all_text_contents()
+    assert set(models) <= set(names) and page.evaluate(OVERLAPS, "tradeoff") == 0
+    points = page.locator("[data-chart=tradeoff] .point")
+    assert points.count() == 25
+    points.first.focus()
+    page.keyboard.press("Tab")
+    told = page.evaluate("document.activeElement.getAttribute('aria-label')")
+    assert told == points.nth(1).get_attribute("aria-label") == page.locator(".reading").inner_text()
+    assert re.fullmatch(r"\w+: MASE [\d.]+, [\d.]+ s(, on the front)?", told)
+    page.close()
+
+
 def test_many_models_keep_their_names_apart(browser: Any, tmp_path: Path) -> None:
     path = tmp_path / "comparison.html"
     models = (*(f"model_with_name_{number}" for number in range(14)), "seasonal_naive")
     path.write_text(comparison_page(made(data=("a",), horizons=(7,), models=models, series=8)), encoding="utf-8")
     page = browser.new_page(viewport={"width": 1100, "height": 800})
     page.goto(path.as_uri())
-    overlaps = """(name) => {
-        const texts = [...document.querySelectorAll(`[data-chart=${name}] text`)];
-        const boxes = texts.map((text) => text.getBoundingClientRect());
-        const meet = (a, b) => a.left < b.right && b.left < a.right && a.top + 3 < b.bottom && b.top + 3 < a.bottom;
-        return boxes.flatMap((box, place) => boxes.slice(place + 1).filter((other) => meet(box, other))).length;
-    }"""
-    assert [page.evaluate(overlaps, name) for name in ("ranks", "skill", "tradeoff")] == [0, 0, 0]
+    assert [page.evaluate(OVERLAPS, name) for name in ("ranks", "skill", "tradeoff")] == [0, 0, 0]
+    shown = page.locator("#steps .legend [aria-pressed=true]").all_inner_texts()
+    assert len(shown) == 6 and shown[-1] == "seasonal_naive"
+    assert page.locator("[data-chart=steps] [data-model]").count() == 6
     looks = page.locator("#steps .legend svg").evaluate_all("all => all.map((one) => one.outerHTML)")
     assert len(set(looks)) == 15
     page.close()

@@ -20,11 +20,14 @@ from comparisons import made
 from forecast.comparison.comparison import Comparison
 from forecast.errors import ConfigError
 from forecast.evaluation.metrics import METRICS
-from forecast.report.comparison.columns import METRIC, Column, best_of
+from forecast.report.comparison.columns import COSTS, METRIC, Column, best_of, leaderboard_columns
+from forecast.report.comparison.compared import models_of
 from forecast.report.comparison.diagram import bars, bars_of_groups, pareto_front
 from forecast.report.comparison.page import comparison_page
 from forecast.report.comparison.payload import payload
+from forecast.report.comparison.sheets import models_sheet
 from forecast.report.comparison.tables import latex_table, markdown_table
+from forecast.report.comparison.words import words_of
 
 EVIL = "</script><img src=x onerror=alert(1)>"
 VOID = {"meta", "img", "input", "br", "link"}
@@ -108,7 +111,7 @@ def test_names_from_outside_are_shown_as_they_are() -> None:
     numbers = _numbers(text)
     assert EVIL in numbers["models"] and numbers["panels"][0]["data"] == EVIL
     assert numbers["panels"][0]["explorer"][0]["name"] == f"{EVIL} 1"
-    for tag in ("p", "th", "h3", "dt", "dd", "pre"):
+    for tag in ("li", "th", "h3", "dt", "dd", "pre"):
         assert any(EVIL in part for part in page.texts[tag]), tag
 
 
@@ -137,8 +140,20 @@ def test_each_value_of_the_leaderboard_stands_in_the_page(small: Comparison, tex
 def test_numbers_of_charts_have_five_digits_and_no_nan(text: str) -> None:
     [raw] = re.findall(r'<script type="application/json" id="numbers">(.*?)</script>', text, flags=re.S)
     json.loads(raw, parse_constant=pytest.fail)
+    raw = re.sub(r'"[^"]*"', "", raw)  # texts are those of the tables
     digits = [re.sub(r"[-.]|e.*", "", number).strip("0") for number in re.findall(r"-?\d+\.\d+(?:e-?\d+)?", raw)]
     assert max(map(len, digits)) <= 5
+
+
+def test_charts_read_what_the_tables_read(small: Comparison) -> None:
+    board = small.leaderboard.assign(skill=-1.6684501, skill_low=-1.9, skill_high=0.004999)  # five digits end in 5
+    [one, *_] = _numbers(comparison_page(replace(small, leaderboard=board)))["panels"]
+    rows = board[board["data"].eq("electricity")]
+    sheet = models_sheet(rows, leaderboard_columns("mase", reference="seasonal_naive"))
+    cells = {head.text: cell for head, cell in zip(sheet.heads, sheet.rows[0], strict=True)}
+    texts = one["board"][0]["texts"]
+    assert cells["skill, %"].whole == texts["skill"] == "-166.8 (-190.0 to 0.5)".replace("-", "\N{MINUS SIGN}")
+    assert (texts["error"], texts["seconds"]) == (cells["MASE"].text, cells["fit, s"].text)
 
 
 def test_explorer_holds_history_truth_and_forecasts_on_one_list_of_times(small: Comparison, text: str) -> None:
@@ -157,6 +172,41 @@ def test_explorer_holds_history_truth_and_forecasts_on_one_list_of_times(small: 
     history = small.history.query("series == 'electricity 2'").set_index("time")["y"]
     before = history[history.index < rows["time"].min()]
     assert series["y"][:place] == pytest.approx(before.tolist()[-place:], rel=1e-4)
+
+
+def test_words_of_several_data_sets_say_once_what_holds_of_several() -> None:
+    many = made(data=("stocks", "weather"), horizons=(7, 14), series=2)
+    against = many.against.assign(significant=False)
+    wins = against["data"].eq("weather") & against["horizon"].eq(14) & against["model"].eq("gru")
+    against.loc[wins, ["significant", "win_rate", "skill"]] = [True, 0.9, 0.2]
+    alike = "No model here is shown to be better than repeating the last value."
+    said = [f"{name}: {alike}" for name in ("stocks, horizon 7", "stocks, horizon 14", "weather, horizon 7")]
+    said += ["weather, horizon 14: gru beats naive.", "Of no data set."]
+    words = words_of(replace(many, against=against, sentences=said))
+    assert words.lead == (
+        "On 1 of 4 data sets and horizons a model is significantly better than the better of naive and seasonal naive: "
+        "weather 14."
+    )
+    assert words.shared == [f"stocks 7, stocks 14 and weather 7: {alike}"]
+    assert words.single == ["weather 14: gru beats naive.", "Of no data set."]
+    never = words_of(replace(many, against=against.assign(significant=False), sentences=said))
+    assert never.lead.startswith("On none of 4 data sets and horizons is a model shown to be better")
+
+
+def test_words_of_one_data_set_stay_as_they_are() -> None:
+    one = made(data=("stocks",), horizons=(7,), series=2)
+    assert [words_of(one).lead, *words_of(one).shared] == one.sentences
+
+
+def test_defaults_stand_behind_what_was_asked_for(small: Comparison) -> None:
+    models = {"gru": {"model": {"layers": 1}}, "mine": {"model": {"layers": 2}}}
+    settings = {**small.settings, "models": models, "training": {"steps": 5}, "protocol": {"folds": 5, "step": None}}
+    text = comparison_page(replace(small, settings=settings)).split('<section id="settings">')[1]
+    asked, resolved = re.split(r"<details>\s*<summary>Everything", text)[:2]
+    assert "<dt>models</dt><dd>gru, mine</dd>" in asked and "<dt>protocol.folds</dt><dd>5</dd>" in asked
+    assert "layers" not in asked and "training" not in asked and "None" not in asked
+    for name in ("models.gru.model.layers", "models.mine.model.layers", "training.steps", "protocol.step"):
+        assert f"<dt>{name}</dt>" in resolved
 
 
 def test_what_is_too_much_is_left_out_and_told(small: Comparison) -> None:
@@ -217,6 +267,15 @@ def test_models_are_ranked_by_mae_where_one_has_no_mase(small: Comparison) -> No
     text = comparison_page(replace(small, leaderboard=board.assign(mase=board["mase"].mask(lacking))))
     assert [panel["metric"] for panel in _numbers(text)["panels"]] == ["mase", "mae"]
     assert "MAE by data set and horizon" in text
+
+
+def test_a_model_that_lacks_a_data_set_comes_after_those_that_have_all(small: Comparison) -> None:
+    board = small.leaderboard
+    best = models_of(small)[0]
+    lacking = board[~(board["model"].eq(best) & board["data"].eq("sales"))]
+    partial = replace(small, leaderboard=lacking)
+    assert models_of(partial) == [*models_of(small)[1:], best]
+    assert markdown_table(partial).splitlines()[-1].endswith("| \N{EN DASH} |")
 
 
 def test_markdown_of_several_data_sets_is_as_worked_by_hand() -> None:
@@ -287,10 +346,16 @@ def test_front_holds_what_no_model_beats_in_cost_and_error() -> None:
         (float("inf"), [0.1, 0.3, 0.3], [False, True, True]),
         (None, [1.0, 2.0, 3.0], [False, False, False]),
         (0.0, [2.0, 2.0, 2.0], [False, False, False]),
+        (0.0, [2.0, np.nan, np.nan], [False, False, False]),
     ],
 )
 def test_best_is_nearest_to_what_is_wanted(best: float | None, values: list[float], marked: list[bool]) -> None:
     assert best_of(Column("x", "x", "x", best=best), values) == marked
+
+
+def test_growth_of_the_process_is_no_ranking() -> None:
+    [memory] = [column for column in COSTS if column.name == "peak_memory_mb"]
+    assert best_of(memory, [1.0, 300.0]) == [False, False] and "whoever runs first" in memory.meaning
 
 
 def test_every_metric_of_a_comparison_has_a_meaning() -> None:

@@ -58,6 +58,14 @@ def test_a_person_reads_a_leaderboard_for_each_data_set_and_who_is_best(ran: tup
     assert "comparison/leaderboard.csv" in out and "8 cells in" in out
 
 
+def test_the_terminal_tells_skill_in_percent_as_the_page_does(ran: tuple[Path, str, str]) -> None:
+    board = pd.read_csv(ran[0] / "run" / "comparison" / "leaderboard.csv")
+    skill = board.query("data == 'sales' and model == 'small'")["skill"].item()
+    heads, row = re.search(r"(?m)^(model .*skill, %.*)$[^$]*?^(small .*)$", ran[1]).groups()  # type: ignore[union-attr]
+    end = heads.index("skill, %") + len("skill, %")
+    assert float(row[:end].split()[-1]) == pytest.approx(100 * skill, abs=0.05001)
+
+
 def test_the_settings_repeat_it(ran: tuple[Path, str, str]) -> None:
     settings = json.loads((ran[0] / "run" / "comparison" / "settings.json").read_text(encoding="utf-8"))
     assert settings["commands"][0].startswith("forecast compare training.steps=2")

@@ -115,11 +115,13 @@ def print_leaderboard(console: Console, board: pd.DataFrame, cells: pd.DataFrame
     """Print the models on each data set and horizon, the best first, and those that failed."""
     shown_ = {
         "model": "model", "mase": "MASE", "mae": "MAE", "smape": "sMAPE", "owa": "OWA", "crps": "CRPS",
-        "skill": "skill", "rank": "rank", "wins": "wins", "fit_seconds": "fit s",
+        "skill": "skill, %", "rank": "rank", "wins": "wins", "fit_seconds": "fit s",
     }  # fmt: skip
     for (data, horizon), table in board.groupby(["data", "horizon"], sort=False):
         own = table[[name for name in shown_ if table[name].notna().any()]].rename(columns=shown_)
-        own = own.round({"skill": 3, "rank": 2, "fit s": 2})
+        if "skill, %" in own:
+            own["skill, %"] *= 100
+        own = own.round({"skill, %": 1, "rank": 2, "fit s": 2})
         print_table(console, own, title=f"{data}, horizon {horizon}, the best rank first", bold=table["model"].iloc[0])
         console.print()
     failed = cells[cells["status"] == "failed"]

@@ -37,8 +37,7 @@ class Column(NamedTuple):
 
     def texts(self, values: Sequence[Any]) -> list[str]:
         """Write the values of the column."""
-        nothing = [None] * len(values)
-        return percent(values, nothing, nothing) if self.share else written(list(values))
+        return percent(values) if self.share else written(list(values))
 
 
 METRICS = (
@@ -68,7 +67,12 @@ COVERAGE = tuple(
 COSTS = (
     Column("fit_seconds", "fit, s", "seconds of training, mean over seeds"),
     Column("predict_seconds", "predict, s", "seconds of forecasting, mean over seeds"),
-    Column("peak_memory_mb", "memory, MB", "most memory held at once"),
+    Column(
+        "peak_memory_mb",
+        "memory grown, MB",
+        "by how much the process grew, so that whoever runs first pays for what all need: no ranking",
+        best=None,
+    ),
     Column(
         "parameters",
         "parameters",
@@ -88,11 +92,12 @@ def leaderboard_columns(metric: str, *, reference: str) -> tuple[Column, ...]:
     """Return the columns of a leaderboard: the ranking metric first, what is seldom asked for last."""
     others = [column for column in METRICS if column.name != metric]
     skill = Column("skill", "skill, %", f"error saved against {reference or 'the reference'}, and its 95 % interval")
+    skill = skill._replace(best=float("inf"), share=True)
     return (
         Column("rank", "rank", f"mean rank over series by {METRIC[metric].head}; 1 is best"),
         METRIC[metric]._replace(extra=False),
         Column("mase_sd", "± MASE", "standard deviation of MASE over seeds", best=None),
-        skill._replace(best=float("inf")),
+        skill,
         _OWA,
         *(column for column in others if not column.extra),
         *_OTHERS,
@@ -100,14 +105,16 @@ def leaderboard_columns(metric: str, *, reference: str) -> tuple[Column, ...]:
     )
 
 
-def percent(values: Sequence[Any], lows: Sequence[Any], highs: Sequence[Any]) -> list[str]:
-    """Write shares in percent, each with its interval where it has one."""
-    texts = []
-    for value, low, high in zip(values, lows, highs, strict=True):
-        parts = [number(100 * part, 1) if is_number(part) else "" for part in (value, low, high)]
-        interval = f" ({parts[1]} to {parts[2]})" if parts[1] and parts[2] else ""
-        texts.append(parts[0] + interval if parts[0] else ABSENT)
-    return texts
+def percent(values: Sequence[Any]) -> list[str]:
+    """Write shares in percent."""
+    return [number(100 * value, 1) if is_number(value) else ABSENT for value in values]
+
+
+def intervals(lows: Sequence[Any], highs: Sequence[Any]) -> list[str]:
+    """Write intervals of shares in percent; nothing where there is none."""
+    known = [is_number(low) and is_number(high) for low, high in zip(lows, highs, strict=True)]
+    ends = zip(percent(lows), percent(highs), known, strict=True)
+    return [f"({low} to {high})" if both else "" for low, high, both in ends]
 
 
 def best_of(column: Column, values: Sequence[Any], texts: Sequence[str] | None = None) -> list[bool]:

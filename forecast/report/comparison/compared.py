@@ -31,9 +31,13 @@ def panels_of(comparison: Comparison) -> list[Panel]:
 
 
 def models_of(comparison: Comparison) -> list[str]:
-    """Return the models that have scores, best first, by their mean rank over data sets and horizons."""
-    ranks = comparison.leaderboard.groupby("model", sort=False)["rank"].mean()
-    return [str(name) for name in ranks.sort_values(kind="stable").index]
+    """Return the models that have scores, best first, by their mean rank over data sets and horizons.
+
+    A mean over fewer of them is another mean: models that lack some come after those that have all.
+    """
+    ranks = comparison.leaderboard.groupby("model", sort=False)["rank"].agg(["count", "mean"])
+    ordered = ranks.sort_values(["count", "mean"], ascending=[False, True], kind="stable")
+    return [str(name) for name in ordered.index]
 
 
 def ranking_metric(board: pd.DataFrame) -> str:

@@ -41,7 +41,7 @@ class Explorer:
         self.folds_count = self._rows["fold"].nunique()
 
     def series(self, *, folds: int | None, most: int) -> list[dict[str, Any]]:
-        """Return up to so many series with the forecasts of their newest folds, or of all.
+        """Return up to so many series, spread evenly, with the forecasts of their newest folds, or of all.
 
         Returns
         -------
@@ -52,7 +52,8 @@ class Explorer:
         if folds is not None:
             newest = sorted(kept["fold"].unique())[-folds:]
             kept = kept[kept["fold"].isin(newest)]
-        names = self._names[:most]
+        spread = np.linspace(0, max(self.series_count - 1, 0), min(most, self.series_count)).round().astype(int)
+        names = [self._names[place] for place in spread]
         histories = dict(list(self._history.groupby("series", sort=False)))
         groups = dict(list(kept[kept["series"].isin(names)].groupby("series", sort=False)))
         return [self._one(name, groups[name], histories.get(name)) for name in names if name in groups]

@@ -24,6 +24,7 @@ from forecast.report.comparison.compared import (
 from forecast.report.comparison.payload import payload
 from forecast.report.comparison.sheets import Sheet, failures_sheet, models_sheet, overview_sheet, steps_sheet
 from forecast.report.comparison.tables import latex_table, markdown_table
+from forecast.report.comparison.words import words_of
 from forecast.report.page import read_style
 
 # In the order in which the script needs them.
@@ -31,6 +32,8 @@ SCRIPTS = (
     "elements.js", "scales.js", "frame.js", "models.js", "rows.js", "ranks.js", "tradeoff.js", "lines.js",
     "series.js", "explorer.js", "tables.js", "page.js",
 )  # fmt: skip
+
+ASKED = ("datasets", "models", "horizons", "seeds", "protocol")  # settings that stand open on the page
 
 
 class _Part(NamedTuple):
@@ -74,8 +77,9 @@ def comparison_page(comparison: Comparison) -> str:
         script=Markup(script),
         numbers=Markup(numbers),
         left_out=left_out,
-        sentences=list(comparison.sentences),
-        facts=_facts(comparison),
+        words=words_of(comparison),
+        asked=_asked(comparison.settings),
+        resolved=_resolved(comparison.settings),
         metric=METRIC[metric].head,
         overview=overview_sheet(comparison, metric) if len(panels) > 1 else None,
         parts=parts,
@@ -132,9 +136,18 @@ def _holds(frame: pd.DataFrame, *names: str) -> bool:
     return any(bool(frame[name].notna().any()) for name in names)
 
 
-def _facts(comparison: Comparison) -> dict[str, str]:
-    """Return the settings as they are read: a nested one by its path."""
-    return {name: value for name, value in _flat(comparison.settings) if name != "commands"}
+def _asked(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return what tells a comparison from others: of models their names, of the protocol what is set."""
+    held = {name: settings[name] for name in ASKED if name in settings}
+    if isinstance(held.get("models"), Mapping):
+        held["models"] = list(held["models"])
+    return {name: value for name, value in _flat(held) if value != "None"}
+
+
+def _resolved(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return the other settings as they are read: a nested one by its path."""
+    asked = _asked(settings)
+    return {name: value for name, value in _flat(settings) if name not in asked and name != "commands"}
 
 
 def _flat(settings: Mapping[str, Any], before: str = "") -> list[tuple[str, str]]:

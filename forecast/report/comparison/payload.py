@@ -9,10 +9,11 @@ from typing import Any
 import pandas as pd
 
 from forecast.comparison.comparison import Comparison
-from forecast.report.comparison.columns import METRIC
+from forecast.report.comparison.columns import METRIC, intervals, percent
 from forecast.report.comparison.compared import Panel, models_of, panels_of, ranking_metric, reference_of
 from forecast.report.comparison.diagram import bars, bars_of_groups, pareto_front
 from forecast.report.comparison.explorer import Explorer
+from forecast.report.numbers import written
 
 STEP_METRICS = ("mase", "mae", "rmse", "smape", "crps", "coverage")
 ROOM = 4_000_000  # bytes of numbers; the tables have the rest of a page of 5 MB
@@ -93,6 +94,7 @@ def _panel(comparison: Comparison, panel: Panel, *, models: Sequence[str]) -> di
         "horizon": panel.horizon,
         "metric": metric,
         "reference": reference_of(board),
+        "all": _counts(panel.of(comparison.per_series), panel.of(comparison.per_window)),
         "board": _board(board, models=models, metric=metric),
         "ranks": _ranks(panel.of(comparison.ranks), models=models),
         "steps": _steps(panel.of(comparison.per_step), models=models, metric=metric),
@@ -100,13 +102,31 @@ def _panel(comparison: Comparison, panel: Panel, *, models: Sequence[str]) -> di
     }
 
 
+def _counts(per_series: pd.DataFrame, per_window: pd.DataFrame) -> dict[str, int]:
+    """How many series and origins were scored, of which the forecasts of some are kept."""
+    return {"series": int(per_series["series"].nunique()), "origins": int(per_window["fold"].nunique())}
+
+
 def _board(board: pd.DataFrame, *, models: Sequence[str], metric: str) -> list[dict[str, Any]]:
     front = pareto_front(board["fit_seconds"].tolist(), board[metric].tolist())
     rows = board[[metric, *_NAMES]].astype(float).to_dict("records")
     return [
-        {"model": models.index(model), "error": row[metric], "front": best} | {name: row[name] for name in _NAMES}
-        for model, row, best in zip(board["model"], rows, front, strict=True)
+        {"model": models.index(model), "error": row[metric], "front": best, "texts": texts}
+        | {name: row[name] for name in _NAMES}
+        for model, row, best, texts in zip(board["model"], rows, front, _texts(board, metric), strict=True)
     ]
+
+
+def _texts(board: pd.DataFrame, metric: str) -> list[dict[str, str]]:
+    """Return what the tables read, so that no chart rounds a number again."""
+    shares = percent(board["skill"].tolist())
+    bounds = intervals(board["skill_low"].tolist(), board["skill_high"].tolist())
+    columns = {
+        "error": METRIC[metric].texts(board[metric].tolist()),
+        "seconds": written(board["fit_seconds"].tolist()),
+        "skill": [f"{share} {interval}".rstrip() for share, interval in zip(shares, bounds, strict=True)],
+    }
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def _ranks(ranks: pd.DataFrame, *, models: Sequence[str]) -> dict[str, Any] | None:
@@ -119,6 +139,7 @@ def _ranks(ranks: pd.DataFrame, *, models: Sequence[str]) -> dict[str, Any] | No
     return {
         "models": [models.index(model) for model in known["model"]],
         "ranks": places,
+        "texts": written(places),
         "difference": difference,
         "bars": found,
     }

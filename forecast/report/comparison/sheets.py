@@ -8,27 +8,34 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from forecast.comparison.comparison import Comparison
-from forecast.report.comparison.columns import METRIC, Column, best_of, percent
+from forecast.report.comparison.columns import METRIC, Column, best_of, intervals
 from forecast.report.comparison.compared import Panel, models_of, panels_of
 from forecast.report.numbers import is_number
 
 
 class Cell(NamedTuple):
-    """One value: as it is read, as it sorts (None for what is absent, and for text), and whether it is the best."""
+    """One value: as it is read, as it sorts (None for what is absent, and for text), whether it is the best, a note."""
 
     text: str
     value: float | None = None
     best: bool = False
+    note: str = ""
+
+    @property
+    def whole(self) -> str:
+        """What is read, with the note behind it."""
+        return f"{self.text} {self.note}".rstrip()
 
 
 class Head(NamedTuple):
-    """The head of a column; `group` is what neighbours have in common, such as a data set."""
+    """The head of a column; `group` is what neighbours have in common, such as a data set, `best` as in `Column`."""
 
     text: str
     meaning: str = ""
     numeric: bool = True
     extra: bool = False
     group: str = ""
+    best: float | None = None
 
 
 class Sheet(NamedTuple):
@@ -42,12 +49,13 @@ def models_sheet(rows: pd.DataFrame, columns: Sequence[Column]) -> Sheet:
     """Lay out a model a row, with those of the columns that hold a number."""
     shown = [column for column in columns if column.name in rows and rows[column.name].notna().any()]
     heads = [Head("model", "what forecasts", numeric=False)]
-    heads += [Head(column.head, column.meaning, extra=column.extra) for column in shown]
+    heads += [Head(column.head, column.meaning, extra=column.extra, best=column.best) for column in shown]
     parts = [[Cell(str(model)) for model in rows["model"]]]
     for column in shown:
         values = rows[column.name].tolist()
-        texts = _skill(rows) if column.name == "skill" else column.texts(values)
-        parts.append(_cells(values, texts, best_of(column, values, texts)))
+        texts = column.texts(values)
+        notes = _skill_intervals(rows) if column.name == "skill" else [""] * len(values)
+        parts.append(_cells(values, texts, best_of(column, values, texts), notes))
     return Sheet(heads, [list(cells) for cells in zip(*parts, strict=True)])
 
 
@@ -61,7 +69,8 @@ def overview_sheet(comparison: Comparison, metric: str) -> Sheet:
         if rows.notna().any():
             values = rows.tolist()
             texts = column.texts(values)
-            heads.append(Head(str(panel.horizon), f"{column.head}: {column.meaning}", group=panel.data))
+            meaning = f"{column.head}: {column.meaning}"
+            heads.append(Head(str(panel.horizon), meaning, group=panel.data, best=column.best))
             parts.append(_cells(values, texts, best_of(column, values, texts)))
     return Sheet(heads, [list(cells) for cells in zip(*parts, strict=True)])
 
@@ -98,12 +107,13 @@ def panel_name(panel: Panel) -> str:
     return f"{panel.data}, horizon {panel.horizon}"
 
 
-def _skill(rows: pd.DataFrame) -> list[str]:
-    value, low, high = (rows[name].tolist() for name in ("skill", "skill_low", "skill_high"))
-    return percent(value, low, high)
+def _skill_intervals(rows: pd.DataFrame) -> list[str]:
+    return intervals(rows["skill_low"].tolist(), rows["skill_high"].tolist())
 
 
-def _cells(values: Sequence[Any], texts: Sequence[str], best: Sequence[bool]) -> list[Cell]:
+def _cells(
+    values: Sequence[Any], texts: Sequence[str], best: Sequence[bool], notes: Sequence[str] | None = None
+) -> list[Cell]:
     """Numbers sort by what five digits hold, which is more than is read."""
     sorts = [float(f"{value:.5g}") if is_number(value) else None for value in values]
-    return [Cell(*parts) for parts in zip(texts, sorts, best, strict=True)]
+    return [Cell(*parts) for parts in zip(texts, sorts, best, notes or [""] * len(texts), strict=True)]

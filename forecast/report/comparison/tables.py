@@ -39,7 +39,7 @@ def markdown_table(comparison: Comparison, metric: str | None = None) -> str:
     heads = [_markdown(f"{head.group}, {head.text}" if head.group else head.text) for head in sheet.heads]
     rules = [":---", *("---:" if head.numeric else ":---" for head in sheet.heads[1:])]
     rows = [
-        [f"**{_markdown(cell.text)}**" if cell.best else _markdown(cell.text) for cell in row] for row in sheet.rows
+        [f"**{_markdown(cell.whole)}**" if cell.best else _markdown(cell.whole) for cell in row] for row in sheet.rows
     ]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in (heads, rules, *rows))
 
@@ -60,7 +60,7 @@ def latex_table(comparison: Comparison, metric: str | None = None) -> str:
     sheet = _sheet(comparison, metric)
     heads = " & ".join(_latex(head.text) for head in sheet.heads) + r" \\"
     rows = [
-        " & ".join(rf"\textbf{{{_latex(cell.text)}}}" if cell.best else _latex(cell.text) for cell in row) + r" \\"
+        " & ".join(rf"\textbf{{{_latex(cell.whole)}}}" if cell.best else _latex(cell.whole) for cell in row) + r" \\"
         for row in sheet.rows
     ]
     lines = [

@@ -34,6 +34,19 @@ function pathOf(points) {
   return path;
 }
 
+// The widths of texts in pixels, as a chart in this box writes them.
+function widths(box, texts, { kind = "" } = {}) {
+  const probe = svg("text", { class: kind });
+  const root = svg("svg", {}, probe);
+  box.append(root);
+  const found = texts.map((text) => {
+    probe.textContent = text;
+    return probe.getComputedTextLength();
+  });
+  root.remove();
+  return found;
+}
+
 function cut(text, letters) {
   return text.length <= letters ? text : `${text.slice(0, Math.max(1, letters - 1))}\u2026`;
 }

@@ -8,6 +8,7 @@ function explorer({ names, heads }) {
 
   function show(panel) {
     state.panel = panel;
+    part("kept").textContent = kept(panel);
     const present = modelsIn(panel);
     const best = panel.board.map((row) => row.model).filter((model) => present.includes(model));
     const reference = best.find((model) => names[model] === panel.reference);
@@ -67,7 +68,8 @@ function explorer({ names, heads }) {
     cursor.value = state.step;
     const judge = part("judge").value;
     const error = part("order").value ? `; ${head} of ${names[judge]} ${written(series.errors[judge])}` : "";
-    part("which").textContent = `${series.name} (${state.place + 1} of ${state.order.length}${error})`;
+    const of = `${state.order.length}${state.order.length < state.panel.all.series ? " kept" : ""}`;
+    part("which").textContent = `${series.name} (${state.place + 1} of ${of}${error})`;
     const drawn = drawSeries(box, series, fold, { names, shown: state.shown, from: Number(cursor.min), to: Number(cursor.max) });
     const move = (step) => {
       state.step = step;
@@ -99,6 +101,17 @@ function explorer({ names, heads }) {
     draw();
   });
   return { show, draw };
+}
+
+// Of how many the forecasts are here: what is worst among these need not be worst of all.
+function kept({ all, explorer: held }) {
+  const origins = Math.max(0, ...held.map((series) => series.folds.length));
+  const parts = [];
+  if (held.length < all.series) parts.push(`${held.length} of ${all.series} series, spread evenly`);
+  if (origins < all.origins) parts.push(`${origins} of ${all.origins} origins`);
+  if (!parts.length || !held.length) return "";
+  const among = held.length < all.series ? " Worst and best first are among these; the table per_series has the errors of all." : "";
+  return `Forecasts are here of ${parts.join(", and ")}.${among}`;
 }
 
 function modelsIn(panel) {

@@ -1,8 +1,8 @@
 // The frame of a chart: its size, its axes with labels and ticks, and the grid.
 
-function frame(box, { height, label, left = 58, right = 14, top = 12, bottom = 46 }) {
+function frame(box, { height, label, left = 58, right = 14, top = 12, bottom = 46, role = "img" }) {
   const width = Math.max(240, box.clientWidth);
-  const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label });
+  const root = svg("svg", { viewBox: `0 0 ${width} ${height}`, role, "aria-label": label });
   box.replaceChildren(root);
   return { root, width, height, left, right: width - right, top, bottom: height - bottom };
 }

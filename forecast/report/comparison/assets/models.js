@@ -1,6 +1,7 @@
 // How a model looks, the same in every chart: colour, then dash, and a marker that differs among neighbours.
 
 const COLOURS = 8;
+const MANY = 8;
 
 function look(model) {
   return `c${model % COLOURS} d${Math.floor(model / COLOURS) % 4}`;
@@ -21,6 +22,12 @@ function mark(model, x, y, { full = true, size = 4.2 } = {}) {
   const d = SHAPES[model % SHAPES.length](size);
   const kind = full ? "mark full" : "mark";
   return svg("path", { class: `${kind} c${model % COLOURS}`, d, transform: `translate(${x.toFixed(1)} ${y.toFixed(1)})` });
+}
+
+// What charts of lines begin with: all models, or of many the five best and the methods that need no training.
+function begunWith(models, names) {
+  if (names.length <= MANY) return new Set(models);
+  return new Set(models.filter((model, place) => place < 5 || ["naive", "seasonal_naive"].includes(names[model])));
 }
 
 // Buttons that show and hide models; `shown` is a set of their places, and is changed.

@@ -2,8 +2,8 @@
 
 const numbers = JSON.parse(document.getElementById("numbers").textContent);
 const names = numbers.models;
-const shownSteps = new Set(names.keys());
-const shownCalibration = new Set(names.keys());
+const shownSteps = begunWith([...names.keys()], names);
+const shownCalibration = begunWith(measured("calibration"), names);
 const viewer = explorer({ names, heads: numbers.heads });
 let panel = numbers.panels[0];
 
@@ -13,6 +13,11 @@ document.querySelectorAll(".paste").forEach(copyable);
 document.getElementById("all-columns").addEventListener("change", (event) => {
   document.querySelectorAll("#leaderboard table").forEach((table) => table.classList.toggle("whole", event.target.checked));
 });
+
+// The models, best first, that any data set and horizon has in this part.
+function measured(part) {
+  return [...names.keys()].filter((model) => numbers.panels.some((each) => model in each[part]));
+}
 
 function chart(name) {
   return document.querySelector(`[data-chart=${name}]`);

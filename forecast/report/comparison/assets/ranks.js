@@ -22,7 +22,7 @@ function drawRanks(box, panel, { names }) {
     const better = place < half;
     const row = better ? place : count - 1 - place;
     const y = area.top + 26 + lane * ranks.bars.length + 25 * row;
-    area.root.append(rankName(area, { model, y, better, x: x(ranks.ranks[place]), rank: ranks.ranks[place], name: names[model], letters }));
+    area.root.append(rankName(area, { model, y, better, x: x(ranks.ranks[place]), text: ranks.texts[place], name: names[model], letters }));
   });
 }
 
@@ -46,9 +46,9 @@ function differenceBar(area, x, difference, count) {
   );
 }
 
-function rankName(area, { model, x, y, better, rank, name, letters }) {
+function rankName(area, { model, x, y, better, text, name, letters }) {
   const end = better ? area.left - 8 : area.right + 8;
-  const group = titled(svg("g"), `${name}: mean rank ${written(rank)}`);
+  const group = titled(svg("g"), `${name}: mean rank ${text}`);
   group.append(
     svg("path", { class: "lead-line", d: `M${x.toFixed(1)} ${area.top}V${y}H${end}` }),
     mark(model, x, area.top, { size: 3.6 }),

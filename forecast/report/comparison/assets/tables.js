@@ -6,18 +6,21 @@ function sortable(table) {
     const button = html("button", { type: "button" }, head.textContent);
     head.replaceChildren(button);
     button.addEventListener("click", () => {
-      const direction = head.getAttribute("aria-sort") === "ascending" ? "descending" : "ascending";
-      for (const other of heads) other.removeAttribute("aria-sort");
+      const [usual, other] = head.dataset.best === "inf" ? ["descending", "ascending"] : ["ascending", "descending"];
+      const direction = head.getAttribute("aria-sort") === usual ? other : usual;
+      for (const each of heads) each.removeAttribute("aria-sort");
       head.setAttribute("aria-sort", direction);
-      sort(table.tBodies[0], column, direction === "ascending" ? 1 : -1);
+      sort(table.tBodies[0], { column, best: Number(head.dataset.best), sign: direction === "ascending" ? 1 : -1 });
     });
   });
 }
 
-// What is absent comes last in both directions; equal rows keep their order.
-function sort(body, column, sign) {
+// By the distance from a value that is best, such as the coverage that was promised. What is absent comes last in both
+// directions; equal rows keep their order.
+function sort(body, { column, best, sign }) {
   const numeric = [...body.rows].some((row) => row.cells[column].dataset.value !== undefined);
-  const key = (row) => (numeric ? row.cells[column].dataset.value : row.cells[column].textContent);
+  const distance = (value) => (value === undefined || !Number.isFinite(best) ? value : Math.abs(value - best));
+  const key = (row) => (numeric ? distance(row.cells[column].dataset.value) : row.cells[column].textContent);
   const compare = (one, other) => {
     const [first, second] = [key(one), key(other)];
     if (first === undefined || second === undefined) return (first === undefined) - (second === undefined);

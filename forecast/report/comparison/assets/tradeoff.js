@@ -2,7 +2,7 @@
 
 function drawTradeoff(box, panel, { names, head }) {
   const rows = panel.board.filter((row) => row.fit_seconds !== null && row.error !== null);
-  const area = frame(box, { height: 380, label: `${head} against seconds of training`, top: 34, left: 54 });
+  const area = frame(box, { height: 380, label: `${head} against seconds of training`, top: 34, left: 54, role: "group" });
   const timed = rows.map((row) => row.fit_seconds).filter((seconds) => seconds > 0);
   const least = timed.length ? 10 ** Math.floor(Math.log10(Math.min(...timed))) : 0.001;
   const most = timed.length ? 10 ** Math.ceil(Math.log10(Math.max(...timed) * 1.01)) : 1;
@@ -18,27 +18,55 @@ function drawTradeoff(box, panel, { names, head }) {
   const front = rows.filter((row) => row.front).sort((one, other) => one.fit_seconds - other.fit_seconds);
   const steps = front.map((row, place) => (place ? `H${at(row)}V${y(row.error)}` : `M${at(row)} ${y(row.error)}`));
   area.root.append(svg("path", { class: "dashed", d: steps.join("") }));
-  for (const row of rows) {
-    const text = `${names[row.model]}: ${head} ${written(row.error)}, ${written(row.fit_seconds)} s${row.front ? ", on the front" : ""}`;
-    area.root.append(titled(svg("g", {}, mark(row.model, at(row), y(row.error), { full: row.front, size: 5.2 })), text));
-  }
-  area.root.append(...labels(rows.map((row) => ({ x: at(row), y: y(row.error), text: cut(names[row.model], 20), strong: row.front })), area));
+  const named = rows.map((row) => cut(names[row.model], 20));
+  const [usual, strong] = ["", "strong"].map((kind) => widths(box, named, { kind }));
+  const points = rows.map((row, place) =>
+    ({ x: at(row), y: y(row.error), text: named[place], strong: row.front, width: (row.front ? strong : usual)[place] }));
+  const { leads, texts } = labels(points, area);
+  area.root.append(...leads);
+  const reading = html("p", { class: "reading" });
+  for (const row of rows) area.root.append(pointOf(row, { x: at(row), y: y(row.error), name: names[row.model], head, reading }));
+  area.root.append(...texts);
+  box.append(reading);
 }
 
-// Names beside their points: each takes the first place about its point where it covers nothing.
+// A point that keyboard and pointer reach; its name and numbers are then read below the chart.
+function pointOf(row, { x, y, name, head, reading }) {
+  const text = `${name}: ${head} ${row.texts.error}, ${row.texts.seconds} s${row.front ? ", on the front" : ""}`;
+  const group = svg("g", { class: "point", tabindex: 0, role: "img", "aria-label": text }, mark(row.model, x, y, { full: row.front, size: 5.2 }));
+  for (const event of ["focus", "pointerenter"]) group.addEventListener(event, () => { reading.textContent = text; });
+  return titled(group, text);
+}
+
+// Names beside their points, those on the front first: each takes the nearest place about its point where it covers
+// nothing, with a line to the point where that is not beside it.
 function labels(points, area) {
-  const taken = points.map((point) => [point.x - 7, point.y - 7, point.x + 7, point.y + 7]);
+  const taken = points.map(({ x, y }) => [x - 7, y - 7, x + 7, y + 7]);
   const hits = (one) => taken.some((other) => one[0] < other[2] && one[2] > other[0] && one[1] < other[3] && one[3] > other[1]);
-  const within = (one) => one[0] >= 0 && one[2] <= area.right + 14 && one[1] >= area.top - 6 && one[3] <= area.bottom;
-  return points.flatMap(({ x, y, text, strong }) => {
-    const width = (strong ? 8 : 7.2) * text.length;
-    const places = [[10, 4], [-10 - width, 4], [-width / 2, -11], [-width / 2, 21], [8, -9], [8, 18], [-8 - width, -9], [-8 - width, 18]];
-    for (const [right, down] of places) {
-      const space = [x + right, y + down - 11, x + right + width, y + down + 3];
-      if (hits(space) || !within(space)) continue;
-      taken.push(space);
-      return [svg("text", { class: strong ? "strong haloed" : "haloed", x: space[0], y: y + down }, text)];
-    }
-    return [];
-  });
+  const within = (one) => one[0] >= area.left + 2 && one[2] <= area.width && one[1] >= area.top - 6 && one[3] <= area.bottom - 2;
+  const found = { leads: [], texts: [] };
+  for (const point of [...points].sort((one, other) => other.strong - one.strong)) {
+    const space = spaces(point, { most: area.width / 9 }).find((one) => within(one) && !hits(one));
+    if (!space) continue;
+    taken.push(space);
+    if (space.far) found.leads.push(leadTo(space, point));
+    found.texts.push(svg("text", { class: point.strong ? "strong haloed" : "haloed", x: space[0] + 3, y: space[3] - 4 }, point.text));
+  }
+  return found;
+}
+
+// Where a name may stand: around its point in rings, right and left before above and below; not far from it on a phone.
+function spaces({ x, y, width }, { most }) {
+  const turns = [0, 8, 4, 12, 2, 14, 6, 10, 1, 15, 7, 9, 3, 13, 5, 11].map((turn) => (turn * Math.PI) / 8);
+  return [8, 20, 34, 50, 68, 88, 110].filter((far) => far < most).flatMap((far, ring) => turns.map((turn) => {
+    const [across, down] = [Math.cos(turn), Math.sin(turn)];
+    const left = x + far * across + (across > 0.3 ? 0 : across < -0.3 ? -width - 6 : -width / 2 - 3);
+    const top = y + far * down - 8 + (Math.abs(across) > 0.3 ? 0 : 8 * Math.sign(down));
+    return Object.assign([left, top, left + width + 6, top + 16], { far: ring > 0 });
+  }));
+}
+
+function leadTo([left, top, right, bottom], { x, y }) {
+  const [endX, endY] = [Math.min(Math.max(x, left), right), Math.min(Math.max(y, top), bottom)];
+  return svg("path", { class: "lead-line", d: `M${x.toFixed(1)} ${y.toFixed(1)}L${endX.toFixed(1)} ${endY.toFixed(1)}` });
 }
