@@ -13,7 +13,7 @@ Naive2. A row "mean" has the means over seeds and the range of their OWA; --ense
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -117,11 +117,16 @@ def main() -> None:
 
 def protocol(part: str, *, validation: bool) -> Protocol:
     """Return the spans of a part of M4; in validation the test file is not opened."""
-    lengths = PARTS[part]
-    train = pd.read_parquet(folder() / f"m4_{part}_train.parquet")
+    train = training_file(part)
     if not validation:
-        return Protocol(train, pd.read_parquet(folder() / f"m4_{part}_test.parquet"), lengths)
-    return held_back(train, lengths)
+        return replace(train, after=pd.read_parquet(folder() / f"m4_{part}_test.parquet"))
+    return held_back(train.known, train.lengths)
+
+
+def training_file(part: str) -> Protocol:
+    """Return a part of M4 before its origin, with nothing to forecast: the test file is not opened."""
+    known = pd.read_parquet(folder() / f"m4_{part}_train.parquet")
+    return Protocol(known, known.iloc[:0], PARTS[part])
 
 
 def held_back(train: pd.DataFrame, lengths: Lengths) -> Protocol:

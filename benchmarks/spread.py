@@ -15,9 +15,9 @@ import argparse
 from typing import NamedTuple
 
 import numpy as np
-from experiments import heading, row
+from experiments import row
 from intervals import standard_error
-from m4 import PARTS, Lengths, Protocol, protocol
+from m4 import PARTS, Lengths, Protocol, training_file
 
 from forecast.calibration import Shifts
 from forecast.evaluation.baselines import BASELINES
@@ -44,8 +44,8 @@ def main() -> None:
     parser.add_argument("--horizons", type=int, default=12, help="that are scored")
     parser.add_argument("--windows", type=int, default=4, help="horizons before each that calibrate")
     arguments = parser.parse_args()
-    data = protocol(arguments.part, validation=False)
-    heading(*Spread._fields)
+    data = training_file(arguments.part)
+    row("", *Spread._fields)
     for recent in (None, *RECENT):
         steps = None if recent is None else recent * data.lengths.horizon
         held = coverages(data, horizons=arguments.horizons, windows=arguments.windows, recent=steps)

@@ -5,7 +5,7 @@
 Cells that the store lacks are run first, so this follows `benchmarks/tables.py`. Printed is the MASE of simple methods,
 of two networks named beforehand, and of the median network; and how many of the networks differ from the better of
 naive and seasonal naive for the better, or for the worse, significantly at 5 % after Holm's correction; at the end over
-all data sets.
+all data sets. Networks that failed, and data sets with too few windows for a test, count for nothing there.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Verdicts(NamedTuple):
 
     better: int
     worse: int
-    level: int
+    level: int  # neither, of those that could be tested
 
 
 def main() -> None:
@@ -49,7 +49,7 @@ def main() -> None:
         together = Verdicts(*map(sum, zip(together, told, strict=True)))
         print(f"| {' | '.join([name, *errors(found), '; '.join(map(str, told))])} |", flush=True)
     better, worse, level = together
-    print(f"\nOf {sum(together)} networks: {better} better, {worse} worse, {level} not told apart.")
+    print(f"\nOf {sum(together)} that could be tested: {better} better, {worse} worse, {level} not told apart.")
     if refused:
         sys.exit("\n".join(refused))
 
@@ -66,7 +66,7 @@ def verdicts(found: Comparison) -> Verdicts:
     pairs = found.against[found.against["model"].isin(networks())]
     better = int((pairs["significant"] & (pairs["win_rate"] > 0.5) & (pairs["skill"] > 0)).sum())
     worse = int((pairs["significant"] & (pairs["win_rate"] < 0.5) & (pairs["skill"] < 0)).sum())
-    return Verdicts(better, worse, len(pairs) - better - worse)
+    return Verdicts(better, worse, int(pairs["p"].notna().sum()) - better - worse)
 
 
 def _written(value: float | None) -> str:

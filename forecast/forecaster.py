@@ -190,7 +190,7 @@ class Forecaster(TrainedNetwork):
 
     def _fit(self, frame: Table, start: Start | None, around: Around) -> BaseException | None:
         """Fit, and return what a signal asked for meanwhile."""
-        training = checked(self.get_params(deep=False))
+        training = checked(self)
         self.__dict__.pop("panel_", None)
         panel = self.as_panel(frame, freq=self.freq if start is None else self.freq_)
         if start is None:
@@ -224,7 +224,7 @@ class Forecaster(TrainedNetwork):
             If a parameter, or a value of the table with it, cannot be used.
         """
         trial = clone(self)
-        training = checked(trial.get_params(deep=False))
+        training = checked(trial)
         trial._settle(panel)
         if training.validation:
             validation_ends(panel, horizon=trial.horizon, windows=training.validation)

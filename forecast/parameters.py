@@ -39,7 +39,7 @@ def device_of(accelerator: str | dict[str, Any]) -> torch.device:
     return torch.device("cpu")
 
 
-def checked(parameters: dict[str, Any]) -> Training:
+def checked(forecaster: Any) -> Training:
     """Refuse parameters of a forecaster that make no sense; return a copy of those of training, in plain numbers.
 
     Raises
@@ -48,13 +48,13 @@ def checked(parameters: dict[str, Any]) -> Training:
         Names the parameter.
     """
     for name in ("horizon", "context_length", "seasonality"):
-        value = parameters[name]
+        value = getattr(forecaster, name)
         if value is None and name != "horizon":
             continue
         check_count(name, value)
         if value > LONGEST:
             raise ConfigError(f"{name} is at most {LONGEST:,} steps, got {value:,}. Take a coarser frequency.")
-    training = deepcopy(parameters["training"]) if parameters["training"] is not None else Training()
+    training = Training() if forecaster.training is None else deepcopy(forecaster.training)
     if not isinstance(training, Training):
         raise ConfigError(f"training is a Training, such as Training(steps=500), got {training!r}.")
     training.check()

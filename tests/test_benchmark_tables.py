@@ -60,7 +60,7 @@ def test_a_page_is_the_same_after_a_second_call_and_its_command_runs_nothing_new
     summary.main()
     short = capsys.readouterr().out
     assert f"| {' | '.join(summary.HEADS)} |" in short and "\n| sales | 3.346 | 1.876 | – |" in short
-    assert short.endswith("\nOf 1 networks: 0 better, 0 worse, 1 not told apart.\n")
+    assert short.endswith("\nOf 0 that could be tested: 0 better, 0 worse, 0 not told apart.\n")
     assert "2 series, horizon 12, 10 windows; protocol `rolling`; 1 seed." in told
     assert all(f"\n| {name} |" in told for name in ("linear", "drift", "naive", r"seasonal\_naive"))
     assert "Not entered: `attention`" in told and "`gru`" in told and told.endswith("\n\nMore words.\n")

@@ -53,6 +53,15 @@ def test_the_memory_of_a_cell_is_what_it_held_at_most() -> None:
         assert 38 < peak() < 100
 
 
+def test_memory_is_unknown_where_the_peak_is_of_long_ago(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _hold(40_000_000)
+    monkeypatch.setattr(measured, "_RESET", tmp_path / "no folder" / "clear_refs")
+    notices_peaks.cache_clear()
+    with peak_memory() as peak:
+        assert np.isnan(peak())
+    notices_peaks.cache_clear()
+
+
 def test_memory_is_unknown_where_the_system_tells_only_what_is_held_now(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -360,6 +360,21 @@ def test_the_better_of_the_two_simple_methods_has_to_be_beaten() -> None:
     assert set(found.standing["reference"]) == {"seasonal_naive"}
 
 
+def test_the_method_to_beat_is_the_better_one_on_the_windows_that_are_tested() -> None:
+    windows = _windows(1, folds=30, models={"gru": 1.0, "naive": 0.8, "seasonal_naive": 1.2}, noise=0.01)
+    longer = _per_series(windows).assign(mase=[0.9, 1.2, 0.8])  # the mean over steps: one window has far more of them
+    found = findings(longer, windows)
+    assert set(found.standing["reference"]) == {"naive"}
+    assert (found.against["test"] == "Diebold-Mariano").all() and "naive" in set(found.against["other"])
+
+
+def test_what_all_pairs_lack_is_not_said_of_the_tests_of_the_method_to_beat() -> None:
+    models = {"gru": 0.5, "naive": 1.0} | {f"m{number}": 1.5 for number in range(8)}
+    found = _found(_windows(9, models=models))
+    assert "the difference is significant" in found.sentences[0]
+    assert found.sentences[-1].startswith("Of the pairs of all models: 9 series cannot reach 5 %")
+
+
 def test_the_reference_without_a_season_is_called_naive() -> None:
     windows = _windows(models={"gru": 1.5, "naive": 1.0})
     same = windows[windows["model"] == "naive"].assign(model="seasonal_naive")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from numbers import Integral
 from typing import Any, Protocol
@@ -149,9 +149,9 @@ class _Updated(_Refitted):
 
 
 def _parameters(model: Any) -> int | None:
-    """Return how many parameters a fitted model tells; None where it does not, as one whose method has that name."""
+    """Return how many parameters a fitted model tells; None where that name is of something else."""
     told = getattr(model, "parameters", None)
-    if told is None or callable(told):
+    if told is None or callable(told) or isinstance(told, Mapping):
         return None
     if not isinstance(told, Integral) or isinstance(told, bool) or told < 0:
         raise DataError(f"parameters is a whole number of 0 or more, got {told!r}. Give their number, or None.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -37,10 +37,12 @@ def notices_peaks() -> bool:
 
 
 def _restarted() -> float:
-    """Begin the peak anew, and return what is held now, in kB."""
-    with suppress(OSError):
+    """Begin the peak anew, and return it, in kB: what is held now; NaN where it is of long ago."""
+    try:
         _RESET.write_text("5", encoding="utf-8")
-    return _kilobytes("VmRSS")
+    except OSError:
+        return np.nan
+    return _kilobytes("VmHWM")
 
 
 def _kilobytes(name: str) -> float:

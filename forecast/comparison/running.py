@@ -113,7 +113,7 @@ def run_cells(
             progress.records[place] = known
     missing = [place for place in range(len(cells)) if place not in progress.records]
     if missing:
-        store.open()
+        store.make_ready()
     watch(progress)
 
     def keep(place: int, result: Result) -> None:

@@ -96,7 +96,7 @@ class Store:
                 return None
         return record
 
-    def open(self) -> None:
+    def make_ready(self) -> None:
         """Make the folder and its index, before anything is computed that could not be kept.
 
         Raises

@@ -11,8 +11,8 @@ from forecast.data.panel import Panel
 from forecast.data.splits import Split
 from forecast.errors import ConfigError, check_count, unknown_name
 from forecast.evaluation.backtest import evaluate
-from forecast.evaluation.metrics import mase_scale
 from forecast.evaluation.origins import fold_ends, scored_origins, truth_after
+from forecast.evaluation.step_errors import training_scales
 from forecast.forecaster import Forecaster
 
 OF_VALUES = ("mase", "mae", "rmse", "smape", "crps", "wql", "msis")  # the first is the usual one
@@ -130,7 +130,8 @@ class Objective:
     def _seasonal_errors(self, season: int) -> np.ndarray:
         """Return the error of a seasonal naive before the windows (n, C), 1 where it has none."""
         scales = [
-            [mase_scale(values[:end, target], seasonality=season) for target in range(values.shape[1])]
+            [training_scales(values[:end, target], seasonality=season).mase for target in range(values.shape[1])]
             for values, end in zip(map(self.panel.series, range(len(self.panel.ids))), self.ends[0], strict=True)
         ]
-        return np.where(np.asarray(scales) > 0, scales, 1.0)
+        found = np.asarray(scales, np.float64)
+        return np.where(found > 0, found, 1.0)

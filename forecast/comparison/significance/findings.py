@@ -92,7 +92,8 @@ def findings(
         settings: dict[str, Any] = {"metric": chosen, "correction": correction, "alpha": alpha, "seed": seed}
         tested = partial(pairs_table, errors, windows=windows, overlap=reach, **settings)
         pairs, ranks = tested(), ranks_table(errors, alpha=alpha)
-        beaten = _reference(errors, reference.get((data, horizon)) if isinstance(reference, Mapping) else reference)
+        asked = reference.get((data, horizon)) if isinstance(reference, Mapping) else reference
+        beaten = asked if asked in errors else reference_method(errors if windows is None else windows)
         against = pairs.iloc[:0] if beaten is None else tested(reference=beaten)
         standing = standing_table(errors, pairs, ranks, reference=beaten)
         if without:  # the interval would be of other errors than the skill
@@ -118,11 +119,11 @@ def ranking_metric(per_series: pd.DataFrame) -> str:
 def reference_method(errors: pd.DataFrame) -> str | None:
     """Return the simple method to beat: of naive and seasonal naive the better one, naive where they are the same.
 
-    Whichever it is was known beforehand to take no training; to choose it by the outcome makes the bar higher, never
-    lower.
+    To choose it by the outcome makes it harder to beat, and a model that is no worse than both somewhat easier to call
+    worse.
     """
     held = [name for name in REFERENCES if name in errors]
-    return str(errors[held].dropna().mean().idxmin()) if held else None
+    return str(complete(errors)[held].mean().idxmin()) if held else None
 
 
 def wide(per_series: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -143,10 +144,6 @@ def over_windows(per_window: pd.DataFrame, metric: str, *, models: list[str]) ->
     # A fold that lacks a series would be another mixture of series than the rest.
     whole = sizes.index[sizes == per_window["series"].nunique()]
     return held.groupby("fold").mean().loc[whole] if len(whole) else None
-
-
-def _reference(errors: pd.DataFrame, asked: str | None) -> str | None:
-    return asked if asked in errors else reference_method(errors)
 
 
 def _comparable(errors: pd.DataFrame) -> pd.DataFrame:

@@ -50,7 +50,7 @@ def sentences(
     found += told.pair(order[0], order[1])
     if (pairs["test"] == OVER_SERIES).all() and ranks["series"].iloc[0] >= FEWEST_SERIES:
         found += _level_with_best(ranks, alpha=alpha)
-    return [*found, *_warnings(pairs, said=found)]
+    return [*found, *_warnings(pairs, against=against, said=found)]
 
 
 def pair_sentence(row: Any, *, correction: Correction = "holm", tests: int = 2, alpha: float = 0.05) -> str:
@@ -160,12 +160,13 @@ def _level_with_best(ranks: pd.DataFrame, *, alpha: float) -> list[str]:
     ]
 
 
-def _warnings(pairs: pd.DataFrame, *, said: list[str]) -> list[str]:
-    """Say why no test could find anything, unless a sentence has said so."""
+def _warnings(pairs: pd.DataFrame, *, against: pd.DataFrame | None, said: list[str]) -> list[str]:
+    """Say why no test could find anything, unless a sentence has said so; that all pairs are more tests than those."""
     reasons = pairs["reason"].unique()
     if len(reasons) != 1 or not reasons[0] or any(reasons[0] in sentence for sentence in said):
         return []
-    return [f"{reasons[0]}."]
+    some = against is not None and (against["reason"] == "").any()
+    return [f"Of the pairs of all models: {reasons[0]}." if some else f"{reasons[0]}."]
 
 
 def _evidence(row: Any, *, correction: Correction) -> str:
