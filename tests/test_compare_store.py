@@ -156,7 +156,7 @@ def test_a_store_that_cannot_be_written_is_refused_before_anything_is_run(
 
 def test_a_store_that_has_every_cell_need_not_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _compared(tmp_path, ["drift"])
-    monkeypatch.setattr(Store, "open", lambda self: pytest.fail("nothing is missing"))
+    monkeypatch.setattr(Store, "make_ready", lambda self: pytest.fail("nothing is missing"))
     _compared(tmp_path, ["drift"])
 
 
