@@ -1,7 +1,7 @@
 """Every model on every data set of the catalogue that is at hand, as the tables of docs/benchmarks.md.
 
     python benchmarks/tables.py [NAME ...] [--page docs/benchmarks.md] [--quick] [--models all] [--seeds 1] [--steps N]
-        [--peers equal defaults] [--store comparisons] [--processes 1]
+        [--peers equal defaults] [--without NAME ...] [--store comparisons] [--processes 1]
 
 Each data set is scored by the rules of its competition or of its papers, where there are any (PLANS and the catalogue
 say which), else at rolling origins. Finished cells lie in the store: a second call goes on where the first was stopped.
@@ -107,6 +107,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--steps", type=int, help="of training, where not those of the defaults")
     parser.add_argument("--peers", nargs="+", default=[], choices=BUDGETS)
+    parser.add_argument("--without", nargs="+", default=[], metavar="NAME", help="peers that are not entered")
     parser.add_argument("--store", default="comparisons")
     parser.add_argument("--processes", type=int, default=1)
     arguments = parser.parse_args()
@@ -141,7 +142,8 @@ def compared(data: DataSet, plan: Plan, arguments: argparse.Namespace) -> Compar
         context = usual_context(panel, horizon=horizon, season=data.seasonality or panel.season)
         lengths = Lengths(horizon, context, data.columns, data.freq)
         for budget in arguments.peers:
-            entered += peers(lengths, budget=budget, training=training).items()
+            found = peers(lengths, budget=budget, training=training)
+            entered += [(name, peer) for name, peer in found.items() if name not in arguments.without]
     with shown_cells(new_console(), live=True) as watch:
         return compare(
             data, entered, horizons=horizon, seeds=arguments.seeds, protocol=plan.resolved, watch=watch,
@@ -153,6 +155,7 @@ def command(name: str, plan: Plan, arguments: argparse.Namespace) -> str:
     """Return what repeats a section: `forecast compare`, or this script where peers are entered."""
     if arguments.peers:
         words = ["python", "benchmarks/tables.py", name, "--models", *arguments.models, "--peers", *arguments.peers]
+        words += ["--without", *arguments.without] if arguments.without else []
         words += [] if arguments.seeds == 1 else ["--seeds", str(arguments.seeds)]
         return shlex.join(words if arguments.steps is None else [*words, "--steps", str(arguments.steps)])
     models = ALL if arguments.models == [ALL] else f"[{','.join(arguments.models)}]"
