@@ -384,3 +384,13 @@ def test_trees_forecast_a_season_and_take_the_naive_method_where_there_is_too_li
     short = [history[:14] for history in known]
     found = GradientBoosting(trees=30).fit(short, horizon=12, seasonality=12).predict(short)
     np.testing.assert_array_equal(found, Naive().fit(short, horizon=12, seasonality=12).predict(short))
+
+
+def test_trees_learn_from_series_of_which_some_have_ended() -> None:
+    draw = np.random.default_rng(0)
+    histories = [draw.poisson(2.0, 39).astype(float) for _ in range(20)]
+    for history in histories[:8]:
+        history[12:] = np.nan  # as parts that are no longer sold
+    model = GradientBoosting(trees=5).fit(histories, horizon=12, seasonality=12)
+    assert model.model_ is not None and model.lags_ < 24  # too few for what two seasons before held
+    assert np.isfinite(model.predict(histories).point).all()

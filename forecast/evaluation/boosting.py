@@ -113,6 +113,7 @@ class GradientBoosting:
 
     def _rows(self, spans: list[Array]) -> _Rows | None:
         """Return rows of windows of the spans, some steps of each; None where there are none that tell something."""
+        spans = [span for span in spans if not np.isnan(span).all()]
         if not self.lags_ or not any(len(span) >= self.lags_ + self.horizon_ for span in spans):
             return None
         lags, targets = cut_windows(spans, self.lags_, self.horizon_, most=self.windows, seed=self.seed)
@@ -129,6 +130,7 @@ class GradientBoosting:
         if not observed.any():
             return None
         features = self._features(lags, steps)[observed]
+        features[:, np.isnan(features).all(axis=0)] = 0.0  # trees refuse a column without a number
         return _Rows(features, np.clip(target[observed], -FARTHEST, FARTHEST), steps.ravel()[observed])
 
     def _features(self, lags: Array, steps: NDArray[np.int64]) -> Array:
