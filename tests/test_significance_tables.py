@@ -320,9 +320,10 @@ def test_words_on_too_few_series() -> None:
     told = "after Holm's correction, Wilcoxon over 7 series): 7 series cannot reach 5 % in 6 comparisons, 8 are needed."
     assert more[-2].startswith("The difference between ") and more[-2].endswith(told)
     windows = _found(_windows(1, folds=5)).sentences
-    assert windows[-1] == "5 windows are too few for a test: 8 are needed."
+    assert windows[-1] == "5 windows are too few for a test: 8 are needed, so take more folds."
     shared = _found(_windows(1, folds=25), step=2).sentences
-    assert shared[-1] == "25 windows are too few for a test; 4 in a row have steps in common: 40 are needed."
+    told = "25 windows are too few for a test; 4 in a row have steps in common: 40 are needed, so take more folds."
+    assert shared[-1] == told
     assert not any("significant" in sentence for sentence in (*windows, *shared))
 
 

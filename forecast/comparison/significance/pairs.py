@@ -128,7 +128,8 @@ def _sample(errors: pd.DataFrame, windows: pd.DataFrame | None, *, overlap: int,
     # With fewer independent stretches the estimated variance is far too low: docs/significance.md has the sizes.
     least = FEWEST * overlap if overlap > 1 else FEWEST_ORIGINS
     shared = f"; {overlap} in a row have steps in common" if overlap > 1 else ""
-    reason = f"{len(held)} windows are too few for a test{shared}: {least} are needed" if len(held) < least else ""
+    told = f"{len(held)} windows are too few for a test{shared}: {least} are needed, so take more folds"
+    reason = told if len(held) < least else ""
     return _Sample(tied(held), OVER_WINDOWS, overlap, reason)
 
 
