@@ -2,9 +2,9 @@
 
     python benchmarks/screenshot.py PAGE FIGURE [--sections leaderboard skill ranks series] [--width 1000]
 
-The page of docs/comparison.md is that of
+The page of docs/comparison.md is that of a table of docs/benchmarks.md with fewer models:
 
-    forecast compare data=sales 'models=[gru,segrnn,ridge,gradient_boosting,naive,seasonal_naive]' backtest.folds=20
+    forecast compare data=nn5_daily 'models=[gru,lstm,segrnn,deepar,ridge,gradient_boosting]' accelerator=cpu
 
 Needs a Chromium on PATH and playwright, which `.[test]` has.
 """
