@@ -242,7 +242,7 @@ def test_what_settings_explain_is_told_of_twenty_trials_or_more() -> None:
         tune(small(steps=1), made_frame(), space=fast, trials=n, validation=1, prune=False) for n in (19, 20)
     )
     assert few.importance.empty and list(enough.importance["setting"]) == ["training.learning_rate"]
-    assert words.importance_words(few) == "left out: shares of the variance take 20 finished trials, and 19 are"
+    assert words.importance_words(few) == "left out: shares of the variance take 20 finished trials, and there are 19"
     assert words.importance_words(enough) == "shares of the variance over 20 finished trials (fANOVA)"
     axis = settings_figure(enough.importance, label="MASE", trials=enough.finished).axes[0]
     assert "over 20 trials" in axis.get_xlabel()
@@ -274,7 +274,7 @@ def test_what_is_found_trains_to_the_same_score(capsys: pytest.CaptureFixture[st
     command = next(line for line in out.splitlines() if line.startswith("to train with")).split("forecast ")[1]
     tuned = pd.read_csv("run/metrics.csv").set_index("model")
     trials = pd.read_csv("run/trials.csv")
-    assert "explains: left out: shares of the variance take 20 finished trials, and 3 are" in " ".join(out.split())
+    assert "explains: left out: shares of the variance take 20 finished trials, and there are 3" in " ".join(out.split())
     assert not Path("run/figures/settings.png").exists() and "3 are" in Path("run/report.html").read_text("utf-8")
     assert len(trials) == 3 and not any(name.startswith("model.") for name in trials)
     assert {"figures/trials.png", "report.html", "study.sqlite"} <= {

@@ -56,7 +56,7 @@ def importance_words(tuned: Tuning) -> str:
     if not tuned.importance.empty:
         return f"shares of the variance over {tuned.finished} finished trials (fANOVA)"
     if tuned.finished < FEWEST:
-        return f"left out: shares of the variance take {FEWEST} finished trials, and {tuned.finished} are"
+        return f"left out: shares of the variance take {FEWEST} finished trials, and there are {tuned.finished}"
     return "left out: the errors of the trials are alike"
 
 
