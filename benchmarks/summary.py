@@ -22,7 +22,7 @@ from forecast.config import networks
 from forecast.errors import ForecastError
 
 SHOWN = ("naive", "seasonal_naive", "ridge", "gradient_boosting", "gru", "segrnn")
-HEADS = ("data set", *SHOWN, "median network", "networks better; worse; not told apart")
+HEADS = ("data set", *SHOWN, "median network", "networks better; worse; mixed; not told apart")
 
 
 class Verdicts(NamedTuple):
@@ -30,17 +30,18 @@ class Verdicts(NamedTuple):
 
     better: int
     worse: int
-    level: int  # neither, of those that could be tested
+    mixed: int  # significantly different, but better on most series and worse in the mean, or the other way about
+    level: int  # not told apart
 
 
 def main() -> None:
     arguments = parsed()
     print(f"| {' | '.join(HEADS)} |\n| --- |{' ---: |' * (len(HEADS) - 1)}", flush=True)
     refused: list[str] = []
-    together = Verdicts(0, 0, 0)
+    together = Verdicts(0, 0, 0, 0)
     for name in arguments.names or at_hand():
-        data = load_data(name, fetch=False)
         try:
+            data = load_data(name, fetch=False)
             found = compared(data, PLANS.get(name, Plan(data.protocol or "rolling")), arguments)
         except ForecastError as error:
             refused.append(f"{name}: {error}")
@@ -48,8 +49,11 @@ def main() -> None:
         told = verdicts(found)
         together = Verdicts(*map(sum, zip(together, told, strict=True)))
         print(f"| {' | '.join([name, *errors(found), '; '.join(map(str, told))])} |", flush=True)
-    better, worse, level = together
-    print(f"\nOf {sum(together)} that could be tested: {better} better, {worse} worse, {level} not told apart.")
+    better, worse, mixed, level = together
+    print(
+        f"\nOf {sum(together)} that could be tested: {better} better, {worse} worse, {mixed} better on most series but "
+        f"worse in the mean, or the other way about, {level} not told apart."
+    )
     if refused:
         sys.exit("\n".join(refused))
 
@@ -62,11 +66,12 @@ def errors(found: Comparison) -> list[str]:
 
 
 def verdicts(found: Comparison) -> Verdicts:
-    """Count the networks that are better, worse, and not told apart from the method to beat."""
+    """Count the networks by what the test against the method to beat says."""
     pairs = found.against[found.against["model"].isin(networks())]
-    better = int((pairs["significant"] & (pairs["win_rate"] > 0.5) & (pairs["skill"] > 0)).sum())
-    worse = int((pairs["significant"] & (pairs["win_rate"] < 0.5) & (pairs["skill"] < 0)).sum())
-    return Verdicts(better, worse, int(pairs["p"].notna().sum()) - better - worse)
+    told = pairs[pairs["significant"]]
+    better = int(((told["win_rate"] > 0.5) & (told["skill"] > 0)).sum())
+    worse = int(((told["win_rate"] < 0.5) & (told["skill"] < 0)).sum())
+    return Verdicts(better, worse, len(told) - better - worse, int(pairs["p"].notna().sum()) - len(told))
 
 
 def _written(value: float | None) -> str:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from forecast.errors import ArtifactError, ForecastError, WriteError
 
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+log = logging.getLogger("forecast")
 PART, OLD = ".part", ".old"  # ends of the names of what is being written, and of what makes room for it
+LOCKLESS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)  # of a disk that knows no locks
 STALE = 3600  # seconds after which what is still being written belongs to a process that was killed
 REASONS = {
     errno.ENOSPC: "there is no room left on the disk",
@@ -125,6 +132,44 @@ def read_regular(path: Path, *, most: int | None = None) -> bytes:
             return file.read() if most is None else file.read(most)  # it may grow meanwhile
         except MemoryError:
             raise ArtifactError(f"{str(path)!r} is larger than the memory. Take a whole copy.") from None
+
+
+def held(path: Path, refusal: str) -> FileLock:
+    """Return a lock that is held, or one that is not where the disk knows none.
+
+    Raises
+    ------
+    WriteError
+        If another process holds it, with the words for that.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path, timeout=0, fallback_to_soft=False)  # a soft lock would outlive a process that was killed
+    try:
+        lock.acquire()
+    except Timeout:
+        raise WriteError(refusal) from None
+    except OSError as error:
+        if error.errno not in LOCKLESS:
+            raise
+        log.warning("'%s' cannot be locked on this disk: let no other run write to it meanwhile.", path.parent)
+    return lock
+
+
+def give_back(lock: FileLock) -> None:
+    """Release a lock, and leave no file of it."""
+    # One that is held is removed first, so that nobody takes one that is about to go; Windows cannot.
+    if os.name == "posix":
+        unlink(Path(lock.lock_file))
+    lock.release()
+    if os.name != "posix":
+        unlink(Path(lock.lock_file))
+
+
+def unlink(path: Path) -> None:
+    """Remove a file, where that can be done."""
+    with suppress(OSError):  # it, or the whole folder, may be gone, or cannot be written any more
+        path.unlink()
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import re
@@ -17,18 +16,16 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from forecast.errors import ForecastError, WriteError
-from forecast.files import PART, write_error, writing
+from forecast.errors import ForecastError
+from forecast.files import PART, give_back, held, unlink, write_error, writing
 
 if TYPE_CHECKING:
     from filelock import FileLock
 
-log = logging.getLogger("forecast")
 LOCK = ".lock"
 OWN = (".hydra", LOCK, "log.txt", "multirun.yaml")  # what is there before a run has done anything
 LEFT = re.compile(rf"\..+\.[0-9a-f]{{8}}{re.escape(PART)}")  # names that `files.beside` gives
 PLACES = (".", "figures")  # in the folder of a run, where it writes; all of checkpoints/ beside
-LOCKLESS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)  # of a disk that knows no locks
 RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")  # of the processes of one run, as for Lightning
 
 
@@ -135,7 +132,7 @@ def release(folder: Path | None = None) -> None:
     """Give back a folder that this process has taken, or every one."""
     for taken in list(_claims):
         if folder in (None, taken):
-            _give_back(taken)
+            give_back(_claims.pop(taken).lock)
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -147,7 +144,7 @@ def remove_leftovers(folder: Path) -> None:
             if part.is_dir() and not part.is_symlink():
                 shutil.rmtree(part, ignore_errors=True)
             else:
-                _unlink(part)
+                unlink(part)
 
 
 def withdraw() -> None:
@@ -156,7 +153,7 @@ def withdraw() -> None:
         is_bare = folder in taken.made and {path.name for path in folder.glob("*")} <= set(OWN)
         if is_bare:
             _close_logs(folder)
-        _give_back(folder)
+        give_back(_claims.pop(folder).lock)
         if is_bare:
             shutil.rmtree(folder, ignore_errors=True)
             _remove_empty(taken.made[1:])
@@ -174,37 +171,11 @@ def _claim_named(config: DictConfig, key: str) -> None:
 
 
 def _acquired(path: Path) -> FileLock:
-    """Return a lock that is held, or one that is not where the disk knows none."""
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(path, timeout=0, fallback_to_soft=False)  # a soft lock would outlive a run that was killed
-    try:
-        lock.acquire()
-    except Timeout:
-        raise WriteError(
-            f"another run is writing to '{path.parent}'. Wait till it has ended, or give this one another folder: "
-            "hydra.run.dir=FOLDER."
-        ) from None
-    except OSError as error:
-        if error.errno not in LOCKLESS:
-            raise
-        log.warning("'%s' cannot be locked on this disk: let no other run write to it meanwhile.", path.parent)
-    return lock
-
-
-def _give_back(folder: Path) -> None:
-    lock = _claims.pop(folder).lock
-    # A lock that is held is removed first, so that nobody takes one that is about to go; Windows cannot.
-    if os.name == "posix":
-        _unlink(folder / LOCK)
-    lock.release()
-    if os.name != "posix":
-        _unlink(folder / LOCK)
-
-
-def _unlink(path: Path) -> None:
-    with suppress(OSError):  # it, or the whole folder, may be gone, or cannot be written any more
-        path.unlink()
+    return held(
+        path,
+        f"another run is writing to '{path.parent}'. Wait till it has ended, or give this one another folder: "
+        "hydra.run.dir=FOLDER.",
+    )
 
 
 def _remove_empty(folders: list[Path]) -> None:

@@ -23,6 +23,7 @@ from forecast.comparison.significance.pairs import PAIRS
 from forecast.config import read
 from forecast.errors import ConfigError, DataError, KindError
 from forecast.evaluation.metrics import METRICS
+from forecast.report.comparison.page import comparison_page
 
 PLAN = Protocol(folds=3, step=2)
 KEYS = ["data", "horizon", "model", "seed"]
@@ -328,3 +329,46 @@ def test_where_it_computes_counts_the_same_by_name_and_written_out() -> None:
     given = [Shared(training, accelerator=one) for one in ("cpu", read("accelerator", "cpu"))]
     named, written = (entries_of("linear", shared=one)[0].settings(task, seed=0) for one in given)
     assert named == written and named["accelerator"]["accelerator"] == "cpu"
+
+
+@pytest.mark.parametrize("freq", ["h", "500ms"])
+def test_all_times_of_a_table_are_written_in_one_form(freq: str) -> None:
+    """Forecasts that all begin at midnight, or at a full second, are told as finely as the history before them."""
+    step = {"h": 24, "500ms": 2}[freq]
+    frame = made_frame(series=1, rows=6 * step * 24 + 1, freq=freq)
+    found = compare(frame, "naive", horizons=1, protocol=Protocol(folds=4, step=step))
+    texts = pd.concat([found.forecasts["time"], found.forecasts["cutoff"], found.history["time"]])
+    assert texts.str.len().nunique() == 1
+    assert (pd.to_datetime(found.forecasts["time"]) == pd.to_datetime(found.forecasts["time"]).dt.floor("s")).all()
+    assert comparison_page(found)
+
+
+def test_days_are_written_without_an_hour(compared: Comparison) -> None:
+    assert (compared.per_window["cutoff"].str.len() == len("2024-01-01")).all()
+    assert (compared.history["time"].str.len() == len("2024-01-01")).all()
+
+
+def test_targets_of_several_units_without_a_mase_are_not_tested() -> None:
+    frame = made_frame(rows=13).assign(wind=lambda rows: 1000 * rows["y"])
+    columns = Columns(target=("y", "wind"))
+    found = compare(frame, ["naive", "window_average"], columns=columns, horizons=2, protocol=Protocol(folds=2))
+    assert found.pairs.empty and found.leaderboard[["mae", "skill", "rank"]].isna().all(axis=None)
+    assert found.sentences == ["Nothing is tested: mae is in several units, and MASE is undefined."]
+    assert comparison_page(found) and repr(found)
+
+
+def test_a_span_that_is_constant_but_for_rounding_has_no_z_scores() -> None:
+    frame = made_frame(series=1, rows=100).assign(y=lambda rows: rows["y"].where(rows.index >= 70, 0.1))
+    plan = Protocol(train=60, validation=10, test=20, standardised=True)
+    with pytest.raises(DataError, match="series 's0' is constant in its training span"):
+        compare(frame, "naive", horizons=4, protocol=plan)
+
+
+def test_lengths_may_be_numbers_of_numpy() -> None:
+    given = Contested("mine", made_frame(), horizon=np.int64(4), seasonality=np.int64(7))
+    assert set(compare(given, "naive", protocol=Protocol(folds=2)).cells["status"]) == {"done"}
+
+
+def test_a_key_that_is_zero_is_a_name() -> None:
+    found = compare({0: made_frame(), 1: made_frame(seed=1)}, "naive", horizons=4, protocol=Protocol(folds=2))
+    assert set(found.scores["data"]) == {"0", "1"}

@@ -155,3 +155,22 @@ def test_a_number_of_parameters_that_is_none_fails_the_cell() -> None:
     for name, model in models.items():
         told = f"parameters is a whole number of 0 or more, got {model.told!r}. Give their number, or None."
         assert reasons[name] == told
+
+
+class _FailsOnce(LastValue):
+    """Of several seeds the second fails."""
+
+    random_state = 0
+
+    def fit(self, frame: pd.DataFrame) -> LastValue:
+        if self.random_state == 1:
+            raise ValueError("it did not converge")
+        return super().fit(frame)
+
+
+def test_a_model_that_fails_with_one_seed_has_no_scores() -> None:
+    """The mean of the seeds that came through would flatter it."""
+    found = compare(made_frame(), {"mine": _FailsOnce()}, horizons=4, protocol=PLAN, seeds=3)
+    own = found.cells[found.cells["model"] == "mine"]
+    assert own["status"].tolist() == ["done", "failed", "done"]
+    assert set(found.leaderboard["model"]) == {"naive", "seasonal_naive"}

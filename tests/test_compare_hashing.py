@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections import OrderedDict, defaultdict
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -178,3 +179,25 @@ def test_members_of_an_ensemble_have_no_seed_twice() -> None:
 
 def test_an_adapter_that_holds_another_number_is_another_model() -> None:
     assert described(LastValue(width=1.0)) != described(LastValue(width=2.0))
+
+
+@dataclass
+class _Holding:
+    """An adapter around one of our forecasters, whose columns it chooses."""
+
+    forecaster: Forecaster
+
+
+def test_columns_count_of_a_forecaster_that_an_adapter_holds() -> None:
+    words = [
+        digest(described(_Holding(Forecaster("gru", horizon=2, columns=columns))))
+        for columns in (Columns(), Columns(known=("price",)))
+    ]
+    assert words[0] != words[1]
+
+
+@pytest.mark.parametrize("value", [(1, 14), [1, 14], {"lags": 14}, np.array([1, 14]), frozenset({14})])
+def test_values_of_a_class_count(value: Any) -> None:
+    kinds = [type("Model", (), {"__module__": "__main__", "lags": lags}) for lags in (None, value, value)]
+    first, second, again = (digest(described(kind())) for kind in kinds)
+    assert first != second == again

@@ -247,3 +247,35 @@ def _raised(error: Exception, table: pd.DataFrame) -> pd.DataFrame:
 
 def _without_rows(table: pd.DataFrame) -> pd.DataFrame:
     return table.head(0)
+
+
+def test_a_model_that_cannot_be_pickled_is_no_end_of_the_others(tmp_path: Path) -> None:
+    class Local(LastValue):
+        """Of a function: no process can import it."""
+
+    found = _compared(tmp_path, ["ridge", ("local", Local())], processes=2)
+    told = found.cells.set_index("model")
+    assert told["status"].to_dict() == {"ridge": "done", "local": "failed", "naive": "done", "seasonal_naive": "done"}
+    assert "pickle" in told["reason"]["local"] and "processes=1" in told["reason"]["local"]
+
+
+@pytest.mark.parametrize(
+    ("error", "is_kept"),
+    [
+        (RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"), False),
+        (RuntimeError("wrong shape"), True),
+        (SystemExit(3), True),
+        (DataError(""), True),
+    ],
+)
+def test_what_a_model_raises_is_a_failure_of_its_cells_alone(
+    tmp_path: Path, error: BaseException, is_kept: bool
+) -> None:
+    def spoil(frame: pd.DataFrame) -> pd.DataFrame:
+        raise error
+
+    found = _compared(tmp_path, ["ridge", ("spoiled", Spoiled(spoil))])
+    cell = found.cells.set_index("model").loc["spoiled"]
+    assert (cell["status"], found.cells.set_index("model")["status"]["ridge"]) == ("failed", "done")
+    assert type(error).__name__ in cell["reason"]
+    assert (Store(tmp_path).record(cell["hash"]) is not None) == is_kept

@@ -394,3 +394,29 @@ def test_several_data_sets_and_horizons_are_told_apart() -> None:
 def test_one_model_alone_proves_nothing() -> None:
     found = _found(_windows(models={"gru": 1.0}))
     assert found.pairs.empty and found.ranks.empty and found.sentences == []
+
+
+def test_skill_has_no_interval_where_windows_weigh_otherwise_than_steps() -> None:
+    windows = _windows(2, folds=30).assign(n=7)
+    assert _found(windows).standing["skill_low"].notna().any()
+    uneven = windows.assign(n=windows["fold"].map(lambda fold: 7 if fold % 2 else 1))
+    assert _found(uneven).standing[["skill_low", "skill_high"]].isna().all(axis=None)
+
+
+def test_windows_that_overlap_are_tested_without_a_hole_between_them() -> None:
+    windows = _windows(2, folds=60)
+    lacking = windows[~((windows["series"] == "s1") & windows["fold"].isin([15, 30]))]
+    found = _found(lacking, step=4)
+    assert set(found.pairs["n"]) == {30}  # folds 31 to 60
+    told = "2 of 60 windows are left out of the tests: they lack a series. 28 more lie apart from the longest run"
+    assert any(sentence.startswith(told) for sentence in found.sentences)
+    assert set(_found(lacking).pairs["n"]) == {58}  # without overlap there are no lags
+
+
+def test_errors_in_several_units_are_not_tested_without_a_mase() -> None:
+    windows = _windows(8)
+    assert not findings(_per_series(windows), mixed=[("made", 7)]).pairs.empty
+    found = findings(_per_series(windows), metric="mae", mixed=[("made", 7)])
+    assert found.pairs.empty and found.sentences == [
+        "Nothing is tested: mae is in several units, and MASE is undefined."
+    ]

@@ -20,13 +20,13 @@ from omegaconf import OmegaConf
 
 from forecast import Columns, Forecaster, Training, backtest, tune
 from forecast.config import conf_folder, networks
-from forecast.errors import ArtifactError, ConfigError, TrainingError
+from forecast.errors import ArtifactError, ConfigError, TrainingError, WriteError
 from forecast.report.tuning import settings_figure, trials_figure
 from forecast.schema import register
 from forecast.tuning import words
 from forecast.tuning.budget import seconds_of
 from forecast.tuning.changes import changed, default, fitting
-from forecast.tuning.objective import Objective
+from forecast.tuning.objective import Judged, Objective
 from forecast.tuning.space import Choice, Range, read_space, space_of, without
 
 RATES = {"low": 0.001, "high": 0.1, "log": True}
@@ -346,3 +346,51 @@ def _interrupted() -> Callable[..., Any]:
         return judge(self, *args)
 
     return interrupted
+
+
+@pytest.mark.filterwarnings("ignore:The distribution is specified by")  # optuna's, of a high end off the steps
+@pytest.mark.parametrize(
+    ("domain", "inside", "outside"),
+    [
+        (Range(10, 70, step=20, is_whole=True), [10, 30, 70], [64, 20, 90]),
+        (Range(0.0005, 0.1, step=0.001), [0.0005, 0.0105], [0.001, 0.1]),
+        (Range(8, 64, log=True, is_whole=True), [8, 33], [65]),
+    ],
+)
+def test_a_default_counts_as_drawn_only_where_it_can_be(domain: Range, inside: list, outside: list) -> None:
+    assert [domain.drawn(value) for value in inside] == inside
+    assert [domain.drawn(value) for value in outside] == [None] * len(outside)
+    for value in inside:
+        assert domain.distribution()._contains(domain.distribution().to_internal_repr(value))
+
+
+def test_a_default_between_two_steps_is_judged_all_the_same() -> None:
+    space = {"model": {"hidden_size": {"low": 3, "high": 9, "step": 3}}}
+    found = tune(small(), made_frame(), space=space, trials=2, validation=1)
+    assert found.trials["state"].tolist() == ["done", "done"] and found.trials["model.hidden_size"].iloc[0] == 4
+
+
+def test_a_default_error_of_zero_is_an_error_of_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Objective, "judge", lambda self, *args: Judged(0.0, 8))
+    assert tune(small(), made_frame(), space=SPACE, trials=1, validation=1).default_error == 0.0
+
+
+def test_choices_that_python_holds_for_the_same_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"space.model.bypass has a value twice, as 1 and true are: \[1, True\]"):
+        space_of({"model": {"bypass": [1, True]}})
+
+
+def test_a_study_that_another_call_works_on_is_refused_and_left_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    judge, told = Objective.judge, []
+
+    def meanwhile(self: Objective, *args: Any) -> Any:
+        if not told:
+            with pytest.raises(WriteError) as error:
+                tune(small(), made_frame(), space=SPACE, trials=1, validation=1, storage="study.sqlite")
+            told.append(str(error.value))
+        return judge(self, *args)
+
+    monkeypatch.setattr(Objective, "judge", meanwhile)
+    found = tune(small(), made_frame(), space=SPACE, trials=2, validation=1, storage="study.sqlite")
+    assert "another process works on the study in 'study.sqlite'" in told[0]
+    assert found.trials["state"].tolist() == ["done", "done"] and not Path("study.sqlite.lock").exists()

@@ -24,7 +24,7 @@ from forecast.evaluation.step_errors import DECILES, INTERVALS, Scales
 from forecast.evaluation.window_errors import window_errors
 from forecast.frames import FORECAST, level_name
 
-RESULTS = 2  # raised whenever the same settings come to give other results
+RESULTS = 3  # raised whenever the same settings come to give other results
 NUMBERS = 4_000_000  # of forecasts that are made in one go
 DRAWN_SERIES, DRAWN_FOLDS = 24, 8  # whose forecasts are kept for a person to look at, spread evenly
 DRAWN_LEVELS = tuple(sorted(sum(INTERVALS.values(), ())))
@@ -58,7 +58,7 @@ class Cell:
         try:
             return self.entry.settings(self.task, seed=self.seed)
         except Exception as error:  # of a model of the user's own, or of settings that make no sense
-            return {REFUSED: _told(error), **untold(_told(error))}
+            return {REFUSED: reason_of(error), **untold(reason_of(error))}
 
     @property
     def reason_not_kept(self) -> str:
@@ -113,17 +113,20 @@ def run(cell: Cell) -> Result:
         return Result({}, cell.model[REFUSED])
     try:
         return _run(cell)
-    except Exception as error:  # one model that fails is a row of the table, and no end of the others
-        return Result({}, _told(error), is_passing=_is_passing(error))
+    except (Exception, SystemExit) as error:  # one model that fails is a row of the table, and no end of the others
+        return Result({}, reason_of(error), is_passing=_is_passing(error))
 
 
-def _told(error: Exception) -> str:
-    told = str(error).strip().partition("\n")[0]
-    return told if isinstance(error, ForecastError) else f"{type(error).__name__}: {told}"
+def reason_of(error: BaseException) -> str:
+    """Return the reason of a failure, one line."""
+    first = str(error).strip().partition("\n")[0]
+    return first if first and isinstance(error, ForecastError) else f"{type(error).__name__}: {first}"
 
 
 def _is_passing(error: BaseException | None) -> bool:
     if isinstance(error, ExtraError | ImportError | MemoryError | OSError | torch.OutOfMemoryError):
+        return True
+    if isinstance(error, RuntimeError) and "can't allocate memory" in str(error):  # torch's, on the CPU
         return True
     return error is not None and _is_passing(error.__cause__)
 
@@ -222,7 +225,7 @@ def _forecasts(cell: Cell, origins: Origins, truth: np.ndarray, values: np.ndarr
             "channel": np.repeat(channel, task.horizon),
             "window": np.repeat(origins.window[origin] - cell.part.fold + 1, task.horizon),
             "cutoff": np.repeat(task.cutoffs(origins)[origin], task.horizon),
-            "time": task.panel.stamp_column(stamps).astype(str).to_numpy(),
+            "time": task.panel.stamp_texts(stamps),
             **columns,
             "y": truth[origin, :, channel].reshape(-1),
         }

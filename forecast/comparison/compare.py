@@ -139,10 +139,10 @@ def _contested(frames: Any, columns: Columns | None) -> list[Contested]:
         if isinstance(given, Contested):
             one = given
         elif isinstance(given, pd.DataFrame | pd.Series | Panel):
-            one = Contested(str(name or "table"), given, columns)
+            one = Contested("table" if name is None else str(name), given, columns)
         elif all(hasattr(given, field.name) for field in fields(Contested)):  # as the catalogue gives them
             known = {field.name: getattr(given, field.name) for field in fields(Contested)}
-            one = Contested(**{**known, "name": str(name or given.name)})
+            one = Contested(**{**known, "name": str(given.name if name is None else name)})
         else:
             raise KindError(f"frames is a name, a DataFrame, or several by name, got {told_kind(given)}.")
         if one.name in found:

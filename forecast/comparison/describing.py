@@ -27,19 +27,19 @@ from forecast.parameters import accelerator_of, completed
 from forecast.predictor import Predictor
 from forecast.training.settings import Training
 
-SILENT = {Forecaster: ("columns", "progress"), Ensemble: ("processes",)}  # move no forecast, or are those of the table
+SILENT = {Forecaster: ("progress",), Ensemble: ("processes",)}  # move no forecast
 UNTOLD = "_cannot_be_told_apart_"
 Described = Any
 
 
-def described(value: Any) -> Described:
-    """Return a setting, or an object with settings, as plain values.
+def described(value: Any, *, without: tuple[str, ...] = ()) -> Described:
+    """Return a setting, or an object with settings, as plain values; `without` some settings of forecasters.
 
     Of classes that are not this package's own the source counts too, where it can be read, and that of their parents:
     what was computed with other code is computed again.
     """
     try:
-        return _Words().of(value)
+        return _Words(without).of(value)
     except RecursionError:
         return untold(f"{type(value).__name__} is nested too deep")
 
@@ -59,7 +59,8 @@ def reason_untold(plain: Described) -> str:
 class _Words:
     """The words of one object; what it holds twice, or what holds itself, is named by its number the second time."""
 
-    def __init__(self) -> None:
+    def __init__(self, without: tuple[str, ...]) -> None:
+        self.without = without
         self.seen: dict[int, tuple[int, Any]] = {}  # with the object, whose id another could have once it is gone
         self.open: list[int] = []
 
@@ -144,6 +145,7 @@ class _Words:
         """Return settings, and what was learned where it is fitted: an adapter may hand it on."""
         given = predictor.get_params(deep=False)
         silent = [name for kind, names in SILENT.items() if isinstance(predictor, kind) for name in names]
+        silent += self.without if isinstance(predictor, Forecaster) else ()
         told = self.of({name: own for name, own in given.items() if name not in silent})
         if isinstance(predictor, Forecaster):
             told |= self._of_forecaster(predictor, given)

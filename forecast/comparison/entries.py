@@ -44,7 +44,7 @@ class NetworkEntry(Entry):
 
     def settings(self, task: Task, *, seed: int) -> dict[str, Any]:
         """Return the settings of its networks, their defaults among them."""
-        return described(self._made(task, seed=seed))
+        return described(self._made(task, seed=seed), without=("columns",))  # those are the table's
 
     def fit(self, task: Task, part: Part, *, seed: int) -> Fitted:
         """Train a copy."""

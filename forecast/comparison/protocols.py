@@ -17,6 +17,7 @@ from forecast.data.laying import laid, observed
 from forecast.data.panel import Panel
 from forecast.data.splits import Split, refuse_short, usual_context
 from forecast.errors import ConfigError, DataError
+from forecast.evaluation.metrics import deviation
 from forecast.evaluation.origins import Origins, fold_ends, scored_origins, truth_after, warn_of_left_out
 from forecast.evaluation.plan import check_plan
 from forecast.evaluation.step_errors import Scales, training_scales
@@ -102,8 +103,7 @@ class Task:
 
     def cutoffs(self, origins: Origins) -> np.ndarray:
         """Return the last known time of each origin as text (N,)."""
-        stamps = self.panel.stamps(origins.series, origins.ends - 1)
-        return self.panel.stamp_column(stamps).astype(str).to_numpy()
+        return self.panel.stamp_texts(self.panel.stamps(origins.series, origins.ends - 1))
 
     def pair_names(self) -> np.ndarray:
         """Return what each series and target is called: (n, C)."""
@@ -153,7 +153,8 @@ def task_of(contested: Contested, *, horizon: int, protocol: Protocol) -> Task:
     )
     if not parts:
         raise DataError(f"data set {contested.name!r} has no window to score. Shorten the horizon, or fill gaps.")
-    return Task(contested.name, panel, horizon, season, contested.mase_season or season, ends, parts)
+    lengths = (int(horizon), int(season), int(contested.mase_season or season))  # a number of numpy is none of JSON's
+    return Task(contested.name, panel, *lengths, ends, parts)
 
 
 def _spans(panel: Panel, protocol: Protocol, *, horizon: int) -> tuple[Panel, np.ndarray, np.ndarray]:
@@ -182,11 +183,13 @@ def _standardised(panel: Panel, ends: np.ndarray) -> Panel:
     target = np.empty_like(panel.target)
     for series, end in enumerate(ends):
         own = panel.series(series)
-        loc, scale = np.nanmean(own[:end], axis=0), np.nanstd(own[:end], axis=0)
-        if not (scale > 0).all():
+        scale = deviation(own[:end].T)
+        if not np.isfinite(scale).all():
             raise DataError(
-                f"series {panel.ids[series]!r} is constant in its training span: it has no z-scores. Leave it out."
+                f"series {panel.ids[series]!r} is constant in its training span, or empty: it has no z-scores. "
+                "Leave it out."
             )
+        loc = np.nanmean(own[:end], axis=0)
         target[panel.offsets[series] : panel.offsets[series + 1]] = (own - loc) / scale
     columns = replace(panel.columns, minimum=None, unit="standard deviations")
     return replace(panel, target=target, columns=columns)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from forecast.comparison.cells import Cell, Result, run
+from forecast.comparison.cells import Cell, Result, reason_of, run
 from forecast.comparison.store import FAILED, Record, Store, names_of
 from forecast.errors import ConfigError, TrainingError
 from forecast.members import begin_process, uninterrupted
@@ -167,13 +167,16 @@ def _run_apart(places: Sequence[int], progress: Progress, keep: Callable[[int, R
                     running[pool.submit(run, progress.cells[place])] = place
                 progress.running[place] = time.monotonic()
                 watch(progress)
-            for done in wait(running, return_when=FIRST_COMPLETED).done:
-                keep(running.pop(done), done.result())
+            ended = wait(running, return_when=FIRST_COMPLETED).done
+            for done in sorted(ended, key=lambda one: one.exception() is not None):  # what is whole is kept first
+                result = _result(done)
+                keep(running.pop(done), result)
     except BrokenProcessPool as error:
+        names = ", ".join(names_of(progress.cells[place]) for place in running.values())
         raise TrainingError(
-            "a process that ran a cell died: it was killed, ran out of memory, or could not import what it needs. A "
-            "script compares under `if __name__ == '__main__':`, and models of one's own stand in a module. What is "
-            "finished is kept; with processes=1 neither matters."
+            f"a process died that ran one of: {names}. It was killed, ran out of memory, or could not import what it "
+            "needs. A script compares under `if __name__ == '__main__':`, and models of one's own stand in a module. "
+            "What is finished is kept; with processes=1 neither matters."
         ) from error
     except BaseException:
         ours.close()  # ends the processes
@@ -182,6 +185,16 @@ def _run_apart(places: Sequence[int], progress: Progress, keep: Callable[[int, R
         pool.shutdown(cancel_futures=True)
         ours.close()
         theirs.close()
+
+
+def _result(done: Future[Result]) -> Result:
+    """Return what a process found; a cell that could not be handed to it, or back, has failed."""
+    try:
+        return done.result()
+    except BrokenProcessPool:
+        raise
+    except Exception as error:  # a class within a function, a lambda: these cannot be pickled
+        return Result({}, f"{reason_of(error)} (processes=1 takes models of any kind)", is_passing=True)
 
 
 @contextmanager

@@ -11,8 +11,12 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 OWN = "forecast"
 PLAIN = bool | int | float | str
+VALUE = PLAIN | bytes | list | tuple | dict | set | frozenset | np.ndarray | np.generic | pd.DataFrame | pd.Series
 
 
 def is_own(kind: Any) -> bool:
@@ -45,20 +49,15 @@ def source_of(kind: type) -> str:
 
 
 def members_of(kind: type) -> dict[str, Any]:
-    """Return the functions and plain values that the user's own classes among the parents of a class define."""
+    """Return the functions and the values that the user's own classes among the parents of a class define."""
     found: dict[str, Any] = {}
     for one in kind.__mro__:
         if is_own(one) or is_installed(one.__module__):
             continue
         for name, member in vars(one).items():
-            for role in (
-                "__func__",
-                "fget",
-                "func",
-                "__wrapped__",
-            ):  # of methods, properties
+            for role in ("__func__", "fget", "func", "__wrapped__"):  # of methods, properties
                 member = member if isinstance(member, FunctionType) else getattr(member, role, member)
-            if isinstance(member, FunctionType) or (not name.startswith("__") and isinstance(member, PLAIN)):
+            if isinstance(member, FunctionType) or (not name.startswith("__") and isinstance(member, VALUE)):
                 found[f"{path_of(one)}.{name}"] = member
     return found
 

@@ -19,7 +19,8 @@ from forecast.evaluation.averages import averaged
 from forecast.evaluation.metrics import METRICS
 from forecast.evaluation.tables import IN_UNITS
 
-BY = ["data", "horizon", "model", "seed"]
+TASK_MODEL = ["data", "horizon", "model"]
+BY = [*TASK_MODEL, "seed"]
 COSTS = ["fit_seconds", "predict_seconds", "peak_memory_mb", "parameters"]
 YARDSTICK = "naive2"  # of OWA
 HISTORY = 1000  # steps before the last cutoff that are kept of a series
@@ -48,7 +49,7 @@ def comparison_of(
     """
     told = [{**cell.key, **record.as_dict(), "hash": cell.hash} for cell, record in zip(cells, records, strict=True)]
     every = pd.DataFrame(told)[[*KEYS, "status", "reason", *COSTS, "hash"]].astype({"parameters": "Int64"})
-    whole = every.groupby(BY)["status"].transform(lambda status: (status == DONE).all())
+    whole = every.groupby(TASK_MODEL)["status"].transform(lambda status: (status == DONE).all())
     scored = [cell for cell, is_whole in zip(cells, whole, strict=True) if is_whole]
     if not scored:
         first = every[every["status"] != DONE].iloc[0]
@@ -62,7 +63,7 @@ def comparison_of(
     per_series = joined([windows], [*BY, "series"])
     per_step = joined([steps], [*BY, *PAIR, "step"])
     scores = _with_costs(_with_owa(_averaged(per_series, BY, hidden)), every)
-    judged = findings(per_series, windows, step=step)
+    judged = findings(per_series, windows, step=step, mixed=[task for task, names in hidden.items() if names])
     return Comparison(
         cells=every,
         scores=scores,
@@ -160,9 +161,9 @@ def _history(tasks: Sequence[Task]) -> pd.DataFrame:
         for series in drawn(task):
             end = int(task.ends[-1, series])
             steps = np.arange(max(end - HISTORY, 0), end)
-            stamps = panel.stamp_column(panel.stamps(np.full(len(steps), series), steps)).astype(str)
+            times = panel.stamp_texts(panel.stamps(np.full(len(steps), series), steps))
             for target, name in enumerate(names[series]):
                 y = panel.series(series)[steps, target]
-                rows = pd.DataFrame({"data": task.data, "series": name, "time": stamps.to_numpy(), "y": y})
+                rows = pd.DataFrame({"data": task.data, "series": name, "time": times, "y": y})
                 parts.append(rows[np.isfinite(y)])
     return pd.concat(parts, ignore_index=True)

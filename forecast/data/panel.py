@@ -134,6 +134,21 @@ class Panel:
         is_time = pd.api.types.is_datetime64_any_dtype(self.dtype) or isinstance(self.dtype, pd.PeriodDtype)
         return column.astype(self.dtype) if is_time else column
 
+    def stamp_texts(self, values: np.ndarray) -> np.ndarray:
+        """Return stamps of this panel as text (N,): with the time of day where any of its steps has one."""
+        texts = self.stamp_column(np.concatenate([self._finest_stamps, values])).astype(str)  # all in one format
+        return texts.to_numpy()[len(self._finest_stamps) :]
+
+    @cached_property
+    def _finest_stamps(self) -> np.ndarray:
+        """A stamp that is at no midnight, and one within a second, where there are any."""
+        series = np.arange(len(self.ids))
+        first = np.concatenate([self.starts, self.stamps(series, np.ones_like(series))])
+        stamps = first if self.times is None else self.times
+        if not np.issubdtype(stamps.dtype, np.datetime64):
+            return stamps[:0]
+        return np.concatenate([stamps[stamps != stamps.astype(f"datetime64[{unit}]")][:1] for unit in ("D", "s")])
+
     def observed(self, series: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> np.ndarray:
         """Return which series have an observation from step `begins` until `ends`, of any target: bool (N,)."""
         return np.logical_or.reduce(self.observed_targets(series, begins, ends), axis=1)

@@ -22,6 +22,7 @@ CONTEXT = "context_length"
 WHOLE = (CONTEXT, "scaling", "loss")  # settings that are searched as such
 ROOTS = ("training", "optimizer", "model", "scaling", "loss")  # those of which options are
 RANGE = ("type", "low", "high", "log", "step")
+ROUNDING = 1e-8  # of a number of steps
 FORM = "Write a list of choices, such as [16,32,64], or a range, such as {low: 16, high: 64, log: true}."
 
 
@@ -81,9 +82,13 @@ class Range:
         return int(drawn) if self.is_whole else float(f"{drawn:.6g}")
 
     def drawn(self, value: Any) -> Any:
-        """Return what a study would have drawn for a setting, None where that lies outside."""
+        """Return what a study would have drawn for a setting, None where that lies outside, or between two steps."""
         if not _is_number(value) or not self.low <= value <= self.high:
             return None
+        if self.step is not None:
+            steps, most = (value - self.low) / self.step, (self.high - self.low) / self.step
+            if abs(steps - round(steps)) > ROUNDING or round(steps) > most + ROUNDING:
+                return None
         return int(value) if self.is_whole else float(value)
 
     def ends(self) -> tuple[Any, ...]:
@@ -171,6 +176,8 @@ def _leaves(given: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 
 def _domain(key: str, value: Any) -> Domain:
     if isinstance(value, list | tuple) and len(value):
+        if len(Choice(tuple(value)).labels) < len(value):
+            raise ConfigError(f"space.{key} has a value twice, as 1 and true are: {value!r}. Name each once.")
         return Choice(tuple(value))
     if isinstance(value, Mapping) and value.keys() == {"times"} and key == CONTEXT:
         times = value["times"]

@@ -17,6 +17,7 @@ from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from forecast.errors import ArtifactError, ConfigError, ForecastError
+from forecast.files import give_back, held, writing
 from forecast.forecaster import Forecaster
 from forecast.tuning.changes import Domains, changed, default
 from forecast.tuning.objective import Judged, Objective
@@ -26,6 +27,27 @@ log = logging.getLogger("forecast")
 NAME = "tuning"
 STARTUP = 5  # trials that are never given up on their way, for there is little to compare them with
 ABOUT, SECONDS, STEPS, REASON, OWN = "about", "seconds", "steps", "reason", "own"  # what a study keeps beside errors
+
+
+@contextmanager
+def alone(path: Path | None) -> Iterator[None]:
+    """Let no other process work on the study of a file: its trials would be taken for those of one that was killed.
+
+    Raises
+    ------
+    WriteError
+        If another one does, or the folder cannot be written.
+    """
+    if path is None:
+        yield
+        return
+    refusal = f"another process works on the study in '{path}'. Wait till it has ended, or give another file."
+    with writing(path):
+        lock = held(path.with_name(f"{path.name}.lock"), refusal)
+    try:
+        yield
+    finally:
+        give_back(lock)
 
 
 def open_study(path: Path | None, *, about: str) -> optuna.Study:

@@ -131,6 +131,8 @@ def tune(
         If a setting makes no sense, or optuna is not installed.
     DataError
         If the windows leave nothing to train on.
+    WriteError
+        If another process works on the study in `storage`.
     KeyboardInterrupt
         If it is interrupted before default settings are judged; later it returns what is found so far.
 
@@ -140,7 +142,7 @@ def tune(
     """
     refuse_without_optuna()
     from forecast.tuning.progress import TuningBar
-    from forecast.tuning.study import Search, open_study
+    from forecast.tuning.study import Search, alone, open_study
 
     seconds = check_limits(trials, budget)
     trials = TRIALS if trials is None and seconds is None else trials
@@ -151,14 +153,13 @@ def tune(
     objective = Objective(panel, **judged_on, split=split, mase_season=mase_season)
     domains = fitting(searched, forecaster, objective.known)
     base = changed(forecaster, {}).set_params(progress=False)
-    study = open_study(
-        None if storage is None else Path(storage),
-        about=_about(base, panel, [judged_on, split, mase_season, prune, domains]),
-    )
     name = name_of("model", forecaster.model)
     bar = TuningBar(name, trials=trials, seconds=seconds, console=console, is_shown=forecaster.progress)
-    search = Search(study, base, objective, domains, seed=forecaster.seed, prune=prune)
-    stopped = search.run(trials=trials, seconds=seconds, bar=bar)
+    path = None if storage is None else Path(storage)
+    with alone(path):
+        study = open_study(path, about=_about(base, panel, [judged_on, split, mase_season, prune, domains]))
+        search = Search(study, base, objective, domains, seed=forecaster.seed, prune=prune)
+        stopped = search.run(trials=trials, seconds=seconds, bar=bar)
     if stopped is not None:
         log.warning("the search was interrupted; what is found so far is kept.")
     return _tuning(study, forecaster, metric, domains, stopped)
@@ -231,7 +232,7 @@ def _tuning(
         forecaster=changed(forecaster, settings),
         metric=metric,
         error=float(best.value),
-        default_error=float(first.value or math.nan),
+        default_error=math.nan if first.value is None else float(first.value),
         trials=_trials_frame(told, domains),
         importance=_importance(study, domains, told),
         is_stopped=stopped is not None,

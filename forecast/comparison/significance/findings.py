@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from forecast.comparison.significance.pairs import FEWEST_SERIES, PAIRS, complet
 from forecast.comparison.significance.standings import RANKS, STANDING, ranks_table, standing_table
 from forecast.comparison.significance.words import sentences
 from forecast.errors import DataError
+from forecast.evaluation.tables import IN_UNITS
 
 TASK = ["data", "horizon"]
 REFERENCES = ("naive", "seasonal_naive")  # the better of which has to be beaten
@@ -42,6 +43,7 @@ def findings(
     metric: str | None = None,
     step: int | None = None,
     reference: str | Mapping[tuple[str, int], str] | None = None,
+    mixed: Collection[tuple[str, int]] = (),
     correction: Correction = "holm",
     alpha: float = 0.05,
     seed: int = 0,
@@ -65,6 +67,8 @@ def findings(
         Steps between two windows; None for windows that do not overlap.
     reference : str or mapping from (data, horizon) to str, optional
         The method to beat; by default the better of naive and seasonal naive.
+    mixed : collection of (data, horizon)
+        Those whose series are in several units, or unknown ones: nothing is tested where only the MAE is known there.
     correction, alpha, seed
         As of `pairs_table`.
 
@@ -78,17 +82,24 @@ def findings(
     tasks: Iterable[tuple[Any, pd.DataFrame]] = per_series.groupby(TASK, sort=False)
     for (data, horizon), group in tasks:
         chosen = metric or ranking_metric(group)
+        if chosen in IN_UNITS and (data, horizon) in mixed:
+            words.append((data, horizon, [f"Nothing is tested: {chosen} is in several units, and MASE is undefined."]))
+            continue
         whole = wide(group, chosen)
         errors = _comparable(whole)
         if errors.shape[1] < 2:
             continue
-        windows, without, compared = None, 0, complete(errors).index
+        windows, compared, lacking, apart, is_even = None, complete(errors).index, 0, 0, True
+        reach = overlap(horizon=horizon, step=step or horizon)
         if per_window is not None and len(compared) < FEWEST_SERIES:
             held = per_window[(per_window["data"] == data) & (per_window["horizon"] == horizon)]
             held = held[held["series"].isin(compared)]
             windows = over_windows(held, chosen, models=list(errors.columns))
-            without = held["fold"].nunique() - (0 if windows is None else len(windows))
-        reach = overlap(horizon=horizon, step=step or horizon)
+            lacking = held["fold"].nunique() - (0 if windows is None else len(windows))
+            if windows is not None and reach > 1:
+                whole_run = _longest_run(windows)
+                apart, windows = len(windows) - len(whole_run), whole_run
+            is_even = "n" not in held or held["n"].nunique() == 1
         settings: dict[str, Any] = {"metric": chosen, "correction": correction, "alpha": alpha, "seed": seed}
         tested = partial(pairs_table, errors, windows=windows, overlap=reach, **settings)
         pairs, ranks = tested(), ranks_table(errors, alpha=alpha)
@@ -96,13 +107,13 @@ def findings(
         beaten = asked if asked in errors else reference_method(errors if windows is None else windows)
         against = pairs.iloc[:0] if beaten is None else tested(reference=beaten)
         standing = standing_table(errors, pairs, ranks, reference=beaten)
-        if without:  # the interval would be of other errors than the skill
+        if lacking or not is_even:  # the interval would be of other errors than the skill, or of others' weights
             standing[["skill_low", "skill_high"]] = np.nan
         for name, table in zip(_COLUMNS, (pairs, against, ranks, standing), strict=True):
             found[name].append(_labelled(table, data=data, horizon=horizon))
         told = sentences(pairs, ranks, against=against, reference=beaten, correction=correction, alpha=alpha)
         told += _left_out(whole, errors, undefined=_undefined(group, errors) if chosen == "mase" else [])
-        words.append((data, horizon, [*told, *_left_out_windows(windows, without)]))
+        words.append((data, horizon, [*told, *_left_out_windows(windows, lacking=lacking, apart=apart)]))
     tables = {
         name: pd.concat(held, ignore_index=True) if held else pd.DataFrame(columns=[*TASK, *_COLUMNS[name]])
         for name, held in found.items()
@@ -146,6 +157,12 @@ def over_windows(per_window: pd.DataFrame, metric: str, *, models: list[str]) ->
     return held.groupby("fold").mean().loc[whole] if len(whole) else None
 
 
+def _longest_run(windows: pd.DataFrame) -> pd.DataFrame:
+    """Return the longest run of folds without a hole, the newest of equal ones: across holes, lags would be wrong."""
+    runs = np.split(np.arange(len(windows)), np.flatnonzero(np.diff(windows.index) != 1) + 1)
+    return windows.iloc[max(reversed(runs), key=len)]
+
+
 def _comparable(errors: pd.DataFrame) -> pd.DataFrame:
     """Drop the models with the fewest errors until there is a series that all others have."""
     while errors.shape[1] and errors.dropna().empty:
@@ -177,11 +194,13 @@ def _left_out(whole: pd.DataFrame, errors: pd.DataFrame, *, undefined: list[str]
     return found
 
 
-def _left_out_windows(windows: pd.DataFrame | None, without: int) -> list[str]:
+def _left_out_windows(windows: pd.DataFrame | None, *, lacking: int, apart: int) -> list[str]:
     """Say how many windows the tests do without."""
-    if windows is None or not without:
+    if windows is None or not lacking:
         return []
-    return [f"{without} of {without + len(windows)} windows are left out of the tests: they lack a series."]
+    total = len(windows) + apart + lacking
+    more = f" {apart} more lie apart from the longest run without one." if apart else ""
+    return [f"{lacking} of {total} windows are left out of the tests: they lack a series.{more}"]
 
 
 def _labelled(table: pd.DataFrame, *, data: str, horizon: int) -> pd.DataFrame:

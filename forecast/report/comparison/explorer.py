@@ -59,9 +59,8 @@ class Explorer:
         return [self._one(name, groups[name], histories.get(name)) for name in names if name in groups]
 
     def _one(self, name: Any, rows: pd.DataFrame, history: pd.DataFrame | None) -> dict[str, Any]:
-        truth = rows[["time", "y"]].drop_duplicates("time")
-        known = truth if history is None else pd.concat([history[["time", "y"]], truth]).drop_duplicates("time")
-        known = known.assign(time=_read(known["time"])).sort_values("time", ignore_index=True)
+        known = rows[["time", "y"]] if history is None else pd.concat([history, rows])[["time", "y"]]
+        known = known.assign(time=_read(known["time"])).drop_duplicates("time").sort_values("time", ignore_index=True)
         at = pd.Index(known["time"]).get_indexer(pd.Index(_read(rows["time"])))
         start = max(0, int(at.min()) - max(SHOWN * self._horizon, LEAST))
         shown, folds = known.iloc[start:], rows["fold"].to_numpy()
