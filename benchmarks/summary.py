@@ -4,8 +4,9 @@
 
 Cells that the store lacks are run first, so this follows `benchmarks/tables.py`. Printed is the MASE of simple methods,
 of two networks named beforehand, and of the median network; and how many of the networks differ from the better of
-naive and seasonal naive for the better, or for the worse, significantly at 5 % after Holm's correction; at the end over
-all data sets. Networks that failed, and data sets with too few windows for a test, count for nothing there.
+naive and seasonal naive for the better, or for the worse, significantly at 5 % after Holm's correction; mixed are those
+that are better on most series or windows but worse in the mean, or the other way about. At the end over all data sets.
+Networks that failed, and data sets with too few windows for a test, count for nothing there.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Verdicts(NamedTuple):
 
     better: int
     worse: int
-    mixed: int  # significantly different, but better on most series and worse in the mean, or the other way about
+    mixed: int  # significantly different, but better by one measure and worse by another
     level: int  # not told apart
 
 
@@ -50,10 +51,7 @@ def main() -> None:
         together = Verdicts(*map(sum, zip(together, told, strict=True)))
         print(f"| {' | '.join([name, *errors(found), '; '.join(map(str, told))])} |", flush=True)
     better, worse, mixed, level = together
-    print(
-        f"\nOf {sum(together)} that could be tested: {better} better, {worse} worse, {mixed} better on most series but "
-        f"worse in the mean, or the other way about, {level} not told apart."
-    )
+    print(f"\nOf {sum(together)} tested: {better} better, {worse} worse, {mixed} mixed, {level} not told apart.")
     if refused:
         sys.exit("\n".join(refused))
 
