@@ -59,13 +59,13 @@ def test_nothing_observed_is_a_loss_of_zero(name: str) -> None:
 def test_training_moves_the_point_to_the_outcome(name: str) -> None:
     loss, raw, outcome, affine = _case(name)
     raw = raw.clone().requires_grad_()
-    optimizer = torch.optim.Adam([raw], lr=0.1)
-    for _ in range(400):
+    optimizer = torch.optim.Adam([raw], lr=0.05)
+    for _ in range(800):  # parts of a mixture that lie far off lose their weight slowly
         optimizer.zero_grad()
         loss(raw, outcome, INPUTS, affine).backward()
         optimizer.step()
     error = (loss.point(raw, affine) - outcome.target).detach().abs() / affine.scale
-    assert error.max() < 0.35
+    assert error.max() < 0.2
 
 
 @pytest.mark.parametrize("levels", [LEVELS, (0.5,), (0.05, 0.95), (0.7, 0.2), (0.6, 0.9)])
