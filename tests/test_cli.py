@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -11,10 +12,12 @@ import pytest
 import torch
 from command import TINY, forecast
 from frames import made_frame
+from rich.console import Console
 
 from forecast import cli, jobs, schema
 from forecast.config import names
 from forecast.errors import ConfigError
+from forecast.jobs.console import tell
 from forecast.jobs.settings import plain
 
 
@@ -321,3 +324,9 @@ def test_a_console_that_nobody_reads_any_more_falls_silent_and_lets_the_run_go_o
         run.stdout.close()
         assert run.stderr.read().decode().strip() == "still here"
     assert run.returncode == 0
+
+
+def test_a_line_that_is_to_be_copied_stays_whole_on_a_narrow_terminal() -> None:
+    console = Console(file=io.StringIO(), width=20)
+    tell(console, "forecast train experiment=best seed=1", is_whole=True)
+    assert console.file.getvalue() == "forecast train experiment=best seed=1\n"  # type: ignore[attr-defined]

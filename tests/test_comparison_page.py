@@ -387,3 +387,9 @@ def test_frames_are_left_as_they_were() -> None:
 def test_scaled_errors_say_what_they_are_scaled_by() -> None:
     assert "repeating the last season" in METRIC["mase"].meaning
     assert "repeating the last value" in METRIC["rmsse"].meaning  # as of `rmsse_scale`, whatever the season
+
+
+def test_intervals_are_spoken_of_where_there_are_some(small: Comparison, text: str) -> None:
+    assert "with 95&nbsp;% intervals. An interval that touches the line" in text
+    without = comparison_page(replace(small, leaderboard=small.leaderboard.assign(skill_low=np.nan, skill_high=np.nan)))
+    assert "too few for intervals" in without and "An interval that touches" not in without

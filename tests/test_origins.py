@@ -29,7 +29,8 @@ def test_a_series_without_history_is_left_out_with_a_warning(caplog: pytest.LogC
     with caplog.at_level(logging.WARNING, "forecast"):
         found = backtest(Last(), frame[~late], folds=3)
     assert list(_cutoffs(found)) == ["s0", "s2"] and set(_cutoffs(found).index) == {"last", *USUAL}
-    assert "1 series have no history before" in caplog.text and "not scored" in caplog.text
+    told = "series without history before, or a step after, any held-back origin are not scored: 's1'. Where they end"
+    assert told in caplog.text and "data.split=series_end" in caplog.text
     assert (found.scores["series"] == 2).all()
 
 

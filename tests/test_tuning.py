@@ -274,6 +274,7 @@ def test_what_is_found_trains_to_the_same_score(capsys: pytest.CaptureFixture[st
     command = next(line for line in out.splitlines() if line.startswith("to train with")).split("forecast ")[1]
     tuned = pd.read_csv("run/metrics.csv").set_index("model")
     trials = pd.read_csv("run/trials.csv")
+    assert out.splitlines()[-1].startswith("to train with these settings: forecast train ")
     told = "left out: shares of the variance take 20 finished trials, and there are 3"
     assert f"explains: {told}" in " ".join(out.split()) and told in Path("run/report.html").read_text("utf-8")
     assert not Path("run/figures/settings.png").exists()

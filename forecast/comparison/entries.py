@@ -184,6 +184,8 @@ def _listed(models: Any) -> list[Any]:
         return [_under(str(name), given) for name, given in models.items()]
     if isinstance(models, Sequence) and len(models):
         return list(models)
+    if isinstance(models, Sequence):
+        raise ConfigError("models is empty: there is nothing to compare. Name some, such as gru and ridge.")
     raise ConfigError(f"models is {told_kind(models)}; give a list of names or forecasters, or a dict of them by name.")
 
 

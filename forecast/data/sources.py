@@ -155,7 +155,11 @@ def _missing(frame: pd.DataFrame, columns: Columns, name: str, role: str) -> str
     others = _others_missing(frame, columns, role)
     if others:
         three = ", ".join(f"data.columns.{other}=NAME" for other in ROLES)
-        way_out = f"Nor is there {' or '.join(others)}. Name them: {three}; a table of one series needs no id."
+        python = ", ".join(f"{other}=..." for other in ROLES)
+        way_out = (
+            f"Nor is there {' or '.join(others)}. Name them: {three} (in Python: Columns({python})); a table of one "
+            "series needs no id."
+        )
     else:
         way_out = f"Name another: data.columns.{role}=NAME; a trained model needs the column by this name."
     if role in ("id", "target"):

@@ -10,10 +10,11 @@ import pandas as pd
 
 from forecast.data.panel import Panel
 from forecast.data.splits import Split, split_ends, usual_split
-from forecast.errors import ConfigError, DataError
+from forecast.errors import ConfigError, DataError, named
 from forecast.evaluation.step_errors import Scales, training_scales
 
 log = logging.getLogger("forecast")
+NAMED = 3  # series that a warning lists
 
 
 class Origins(NamedTuple):
@@ -101,9 +102,15 @@ def scored_origins(panel: Panel, ends: np.ndarray, *, horizon: int) -> Origins:
 def warn_of_left_out(panel: Panel, ends: np.ndarray, origins: Origins) -> None:
     """Tell how many series and windows of `ends` (W, n) are not among the origins to score."""
     has_both = _has_history_and_truth(panel, ends)
-    without = int((~has_both.any(axis=0)).sum())
-    if without:
-        log.warning("%d series have no history before, or no step after, any held-back origin: not scored.", without)
+    without = panel.ids[np.flatnonzero(~has_both.any(axis=0))]
+    if len(without):
+        some = ", ".join(map(named, without[:NAMED]))
+        log.warning(
+            "series without history before, or a step after, any held-back origin are not scored: %s%s. Where they end "
+            "before the others, data.split=series_end takes the windows of each before its own end.",
+            some,
+            f" and {len(without) - NAMED} more" if len(without) > NAMED else "",
+        )
     unknown = int(has_both.sum()) - len(origins.series)
     if unknown:
         log.warning("%d held-back windows lack a known covariate within the horizon: not scored.", unknown)

@@ -43,6 +43,7 @@ def _backtest(settings: dict[str, Any], folder: Path) -> None:
     learner = new_learner(settings)
     check_baselines(plan["baselines"], name=learner.name)
     check_count("paths", settings["paths"], least=0)
+    check_count("seed", settings["seed"], least=0)
     Shuffling(**settings["importance"]).check()
     panel = laid(load_table(settings["data"]), learner.columns, freq=learner.freq)
     check_plan(

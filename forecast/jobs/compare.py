@@ -13,7 +13,7 @@ from hydra import compose
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from forecast.data.catalogue import data_names
+from forecast.data.catalogue import TABLE, data_names
 from forecast.data.laying import laid
 from forecast.data.panel import Panel
 from forecast.errors import ConfigError, unknown_name
@@ -103,8 +103,9 @@ def _data_settings(settings: dict[str, Any]) -> list[dict[str, Any]]:
 def _contested(data: dict[str, Any], panel: Panel) -> Contested:
     from forecast.comparison.protocols import Contested
 
+    is_file = data["name"] == TABLE and data["path"]
     return Contested(
-        data["name"],
+        Path(data["path"]).stem if is_file else data["name"],
         panel,
         seasonality=data["seasonality"],
         mase_season=data["mase_season"],

@@ -73,13 +73,11 @@ class _Lines:
         elif done > self.told:
             place = list(progress.records)[-1]
             key, record = progress.cells[place].key, progress.records[place]
-            named = f"{key['data']} {key['horizon']} {key['model']} seed {key['seed']} fold {key['fold']}"
-            ended = f"{record.status}, {progress.seconds[place]:.1f} s"
-            self.console.print(
-                f"{done}/{len(progress.cells)} {named}: {ended}, {_left(progress)}",
-                markup=False,
-                soft_wrap=True,
-            )
+            fold = f" fold {key['fold']}" if len(progress.cells[place].task.parts) > 1 else ""
+            named = f"{key['data']} {key['horizon']} {key['model']} seed {key['seed']}{fold}"
+            told = [record.status, f"{progress.seconds[place]:.1f} s", *_left(progress)]
+            line = f"{done}/{len(progress.cells)} {named}: {', '.join(told)}"
+            self.console.print(line, markup=False, soft_wrap=True)
         self.told = done
 
 
@@ -105,22 +103,20 @@ class _LiveTable:
         for place, status, seconds in [*ended, *running][-ROWS:]:
             key = (str(value) for value in progress.cells[place].key.values())
             table.add_row(*key, status, _shown_time(seconds), style="red" if status == "failed" else None)
-        table.title = (
-            f"{len(progress.records)} of {len(progress.cells)} cells, {_shown_time(now - self.began)}, "
-            f"{_left(progress)}"
-        )
+        told = [f"{len(progress.records)} of {len(progress.cells)} cells", _shown_time(now - self.began)]
+        table.title = ", ".join([*told, *_left(progress)])
         table.title_justify = "left"
         return table
 
 
-def _left(progress: Progress) -> str:
-    return f"{_shown_time(progress.left())} left{' at least' if progress.has_unseen else ''}"
+def _left(progress: Progress) -> list[str]:
+    """Return the time left in words, none while nothing tells it."""
+    seconds = progress.left()
+    return [f"{_shown_time(seconds)} left{' at least' if progress.has_unseen else ''}"] if np.isfinite(seconds) else []
 
 
 def _shown_time(seconds: float) -> str:
     """Return a span as a person reads it."""
-    if not np.isfinite(seconds):
-        return "?"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

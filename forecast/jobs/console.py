@@ -73,9 +73,9 @@ def new_console() -> Console:
     return _Console(highlight=False)
 
 
-def tell(console: Console, text: str, *, style: str | None = None) -> None:
-    """Print a line, and note it in the log."""
-    console.print(text, style=style, markup=False)
+def tell(console: Console, text: str, *, style: str | None = None, is_whole: bool = False) -> None:
+    """Print a line, and note it in the log; one that is to be copied stays whole however long it is."""
+    console.print(text, style=style, markup=False, soft_wrap=is_whole)
     log.info(text)
 
 

@@ -65,6 +65,7 @@ def _train(settings: dict[str, Any], folder: Path) -> None:
     learner = new_learner(settings) if settings["warm_start"] is None else warm_learner(settings)
     check_baselines(test["baselines"], name=learner.name)
     check_count("paths", settings["paths"], least=0)
+    check_count("seed", settings["seed"], least=0)
     Shuffling(**settings["importance"]).check()
     panel = laid(load_table(settings["data"]), learner.columns, freq=learner.freq)
     refuse_short(panel, horizon=learner.horizon, context_length=settings["context_length"])

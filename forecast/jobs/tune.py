@@ -58,7 +58,7 @@ def _tune(settings: dict[str, Any], folder: Path) -> None:
     tuned = _searched(learner, known, settings, folder, console)
     command = _write(folder, settings, tuned, learner)
     if tuned.is_stopped:
-        tell(console, f"to train with the best settings so far: {command}")
+        tell(console, f"to train with the best settings so far: {command}", is_whole=True)
         raise KeyboardInterrupt
     sentence = search_words(tuned)
     scored = None if ends is None else _scored(learner, tuned, panel, ends, settings, folder)
@@ -76,9 +76,10 @@ def _tune(settings: dict[str, Any], folder: Path) -> None:
     tell(console, sentence, style="bold")
     if tuned.importance.empty:
         tell(console, f"what each setting explains: {importance_words(tuned)}")
-    tell(console, f"to train with these settings: {command}")
     console.print()
     print_files(console, folder)
+    console.print()
+    tell(console, f"to train with these settings: {command}", is_whole=True)
 
 
 def _refuse_several(settings: dict[str, Any], learner: Learner) -> None:

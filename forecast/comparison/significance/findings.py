@@ -89,13 +89,14 @@ def findings(
         errors = _comparable(whole)
         if errors.shape[1] < 2:
             continue
-        windows, compared, lacking, apart, is_even = None, complete(errors).index, 0, 0, True
+        windows, compared, lacking, apart, seldom, is_even = None, complete(errors).index, 0, 0, "", True
         reach = overlap(horizon=horizon, step=step or horizon)
         if per_window is not None and len(compared) < FEWEST_SERIES:
             held = per_window[(per_window["data"] == data) & (per_window["horizon"] == horizon)]
             held = held[held["series"].isin(compared)]
             windows = over_windows(held, chosen, models=list(errors.columns))
             lacking = held["fold"].nunique() - (0 if windows is None else len(windows))
+            seldom = str(held.groupby("series", sort=False)["fold"].nunique().idxmin())
             if windows is not None and reach > 1:
                 whole_run = _longest_run(windows)
                 apart, windows = len(windows) - len(whole_run), whole_run
@@ -113,7 +114,7 @@ def findings(
             found[name].append(_labelled(table, data=data, horizon=horizon))
         told = sentences(pairs, ranks, against=against, reference=beaten, correction=correction, alpha=alpha)
         told += _left_out(whole, errors, undefined=_undefined(group, errors) if chosen == "mase" else [])
-        words.append((data, horizon, [*told, *_left_out_windows(windows, lacking=lacking, apart=apart)]))
+        words.append((data, horizon, [*told, *_left_out_windows(windows, lacking=lacking, apart=apart, seldom=seldom)]))
     tables = {
         name: pd.concat(held, ignore_index=True) if held else pd.DataFrame(columns=[*TASK, *_COLUMNS[name]])
         for name, held in found.items()
@@ -194,13 +195,16 @@ def _left_out(whole: pd.DataFrame, errors: pd.DataFrame, *, undefined: list[str]
     return found
 
 
-def _left_out_windows(windows: pd.DataFrame | None, *, lacking: int, apart: int) -> list[str]:
-    """Say how many windows the tests do without."""
-    if windows is None or not lacking:
+def _left_out_windows(windows: pd.DataFrame | None, *, lacking: int, apart: int, seldom: str) -> list[str]:
+    """Say how many windows the tests do without, which series they lack most often, and what to do."""
+    if not lacking:
         return []
-    total = len(windows) + apart + lacking
+    total = lacking + apart + (0 if windows is None else len(windows))
     more = f" {apart} more lie apart from the longest run without one." if apart else ""
-    return [f"{lacking} of {total} windows are left out of the tests: they lack a series.{more}"]
+    return [
+        f"{lacking} of {total} windows are left out of the tests: they lack a series, most often {seldom}.{more} Where "
+        "series end at different times, data.split=series_end takes the windows of each before its own end."
+    ]
 
 
 def _labelled(table: pd.DataFrame, *, data: str, horizon: int) -> pd.DataFrame:

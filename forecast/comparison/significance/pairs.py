@@ -128,9 +128,13 @@ def _sample(errors: pd.DataFrame, windows: pd.DataFrame | None, *, overlap: int,
     # With fewer independent stretches the estimated variance is far too low: docs/significance.md has the sizes.
     least = FEWEST * overlap if overlap > 1 else FEWEST_ORIGINS
     shared = f"; {overlap} in a row have steps in common" if overlap > 1 else ""
-    told = f"{len(held)} windows are too few for a test{shared}: {least} are needed, so take more folds"
+    told = f"{_windows(len(held))} too few for a test{shared}: take {least} folds or more (backtest.folds={least})"
     reason = told if len(held) < least else ""
     return _Sample(tied(held), OVER_WINDOWS, overlap, reason)
+
+
+def _windows(count: int) -> str:
+    return "1 window is" if count == 1 else f"{count} windows are"
 
 
 def _chosen(models: list[str], reference: str | None) -> list[tuple[int, int]]:

@@ -25,10 +25,11 @@ def ranks_table(errors: pd.DataFrame, *, alpha: float = 0.05) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame, best first: `model`, `mean_rank`, `critical_difference` (NaN with fewer than two series), `low` and
-    `high` (half of it on each side: models whose intervals do not meet differ, as in the plots of Koning et al.),
-    `groups` (numbers of the groups it belongs to, such as "1 2"; models with a number in common are not told apart),
-    `series`, and `friedman_p`, by Iman and Davenport (NaN with fewer than three models).
+    DataFrame, best first, of equal ranks that of the lowest mean error: `model`, `mean_rank`, `critical_difference`
+    (NaN with fewer than two series), `low` and `high` (half of it on each side: models whose intervals do not meet
+    differ, as in the plots of Koning et al.), `groups` (numbers of the groups it belongs to, such as "1 2"; models with
+    a number in common are not told apart), `series`, and `friedman_p`, by Iman and Davenport (NaN with fewer than three
+    models).
 
     References
     ----------
@@ -56,7 +57,8 @@ def ranks_table(errors: pd.DataFrame, *, alpha: float = 0.05) -> pd.DataFrame:
             "friedman_p": friedman(values).f_p if series > 1 and models > 2 else np.nan,
         }
     )
-    return table.sort_values("mean_rank", kind="stable", ignore_index=True)
+    table = table.assign(error=values.mean(axis=0)).sort_values(["mean_rank", "error"], ignore_index=True)
+    return table.drop(columns="error")
 
 
 def standing_table(

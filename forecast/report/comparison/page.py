@@ -123,6 +123,7 @@ def _present(comparison: Comparison) -> dict[str, bool]:
     board = comparison.leaderboard
     return {
         "skill": _holds(board, "skill") and board["model"].nunique() > 1,
+        "intervals": _holds(board, "skill_low"),
         "ranks": _holds(comparison.ranks, "mean_rank"),
         "tradeoff": _holds(board, "fit_seconds"),
         "steps": _holds(comparison.per_step, "mase", "mae"),
