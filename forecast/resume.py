@@ -36,7 +36,7 @@ def resumed(job: str, words: list[str]) -> list[str]:
         return words
     folders, rest = without_folders(words)
     allowed = MORE.get(job, ANEW)
-    anew = [*folders, *(word for word in rest if word.startswith(allowed))]
+    anew = [word for word in rest if word.startswith(allowed)]
     other = [word for word in rest if not word.startswith(("resume=", *allowed))]
     if other:
         raise ConfigError(
@@ -56,7 +56,10 @@ def resumed(job: str, words: list[str]) -> list[str]:
     wrote = _wrote(read_yaml(by), folder)
     if wrote != job:
         raise ConfigError(f"forecast {wrote} wrote '{folder}', not {job}. Write: forecast {wrote} resume={folder}")
-    return [*_vetted(read_yaml(kept), job, folder), *anew, f"hydra.run.dir={_quoted(str(folder.resolve()))}"]
+    # Hydra does not write its files whole: whoever is killed while it writes the same words again would lose them.
+    still = [] if anew else ["hydra.output_subdir=null"]
+    place = f"hydra.run.dir={_quoted(str(folder.resolve()))}"
+    return [*_vetted(read_yaml(kept), job, folder), *folders, *anew, *still, place]
 
 
 def _quoted(text: str) -> str:

@@ -241,10 +241,13 @@ def test_a_resumed_run_writes_the_same_files(
 @pytest.mark.slow
 def test_a_finished_run_may_be_resumed_and_stays_what_it_is(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = [(whole / name).read_bytes() for name in SAME]
+    kept = {path: path.stat().st_mtime_ns for path in (whole / ".hydra").iterdir()}
     monkeypatch.chdir(whole.parent)
     with stops(0):
         assert forecast("train", f"resume={whole.name}") == 0
     assert [(whole / name).read_bytes() for name in SAME] == before
+    # Hydra does not write whole: whoever is killed while the same words are written again would lose them.
+    assert kept and {path: path.stat().st_mtime_ns for path in (whole / ".hydra").iterdir()} == kept
 
 
 def _deep(levels: int) -> dict[str, Any]:
