@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from numbers import Integral
 
 MOST = 60  # names that a message lists
+SOME = 3  # series that a message lists
 KINDS: dict[type, str] = {  # bool before int, which it is one of
     bool: "true or false",
     int: "a whole number",
@@ -81,6 +82,13 @@ def told_kind(value: object) -> str:
         return f"{value!r}, {told}"
     name = type(value).__name__
     return f"{'an' if name[0] in 'AEIOUaeiou' else 'a'} {name}"
+
+
+def some_of(names: Iterable[str]) -> str:
+    """Return the first names of a list, and how many more there are."""
+    held = list(names)
+    more = f" and {len(held) - SOME} more" if len(held) > SOME else ""
+    return f"{', '.join(held[:SOME])}{more}"
 
 
 def named(series: object) -> str:

@@ -5,59 +5,23 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from windows import MODELS, found_in, made_errors, per_series, row_of, wide_errors
 
 from forecast.comparison.significance.correction import corrected
 from forecast.comparison.significance.diebold_mariano import diebold_mariano
-from forecast.comparison.significance.findings import Findings, findings
+from forecast.comparison.significance.findings import findings
 from forecast.comparison.significance.paired import wilcoxon
 from forecast.comparison.significance.pairs import PAIRS, pairs_table
 from forecast.comparison.significance.standings import RANKS, ranks_table
-from forecast.comparison.significance.words import pair_sentence, sentences
+from forecast.comparison.significance.words import pair_sentence
 from forecast.errors import ConfigError, DataError
-
-MODELS = {"gru": 0.8, "lstm": 0.8, "seasonal_naive": 1.0, "naive": 1.3}
-
-
-def _windows(
-    series: int = 40, *, folds: int = 1, seeds: int = 1, models: dict[str, float] | None = None, noise: float = 0.1
-) -> pd.DataFrame:
-    """Errors of each window, as a comparison has them; a model's level times one of the series, and noise."""
-    draw = np.random.default_rng(0)
-    size = draw.lognormal(0, 0.5, series)
-    rows = []
-    for model, level in (models or MODELS).items():
-        for seed in range(seeds):
-            errors = level * size[:, None] * draw.lognormal(0, noise, (series, folds))
-            number, fold = np.indices(errors.shape)
-            names = [f"s{each}" for each in number.ravel()]
-            frame = pd.DataFrame({"series": names, "fold": fold.ravel() + 1, "mase": errors.ravel()})
-            rows.append(frame.assign(data="made", horizon=7, model=model, seed=seed, mae=frame["mase"]))
-    return pd.concat(rows, ignore_index=True)
-
-
-def _per_series(windows: pd.DataFrame) -> pd.DataFrame:
-    keys = ["data", "horizon", "model", "seed", "series"]
-    return windows.groupby(keys, sort=False)[["mae", "mase"]].mean().reset_index()
-
-
-def _found(windows: pd.DataFrame, **settings: object) -> Findings:
-    return findings(_per_series(windows), windows, **settings)
-
-
-def _errors(series: int = 40) -> pd.DataFrame:
-    return _windows(series).pivot(index="series", columns="model", values="mase")
-
-
-def _row(pairs: pd.DataFrame, model: str, other: str) -> pd.Series:
-    [(_, row)] = pairs[(pairs["model"] == model) & (pairs["other"] == other)].iterrows()
-    return row
 
 
 def test_pairs_are_worked_out_over_series() -> None:
-    errors = _errors()
+    errors = wide_errors()
     pairs = pairs_table(errors, metric="mase")
     assert list(pairs.columns) == list(PAIRS) and len(pairs) == 12
-    row = _row(pairs, "gru", "naive")
+    row = row_of(pairs, "gru", "naive")
     assert (row["series"], row["n"], row["test"], row["metric"], row["reason"]) == (40, 40, "Wilcoxon", "mase", "")
     assert row["p"] == pytest.approx(wilcoxon(errors["gru"], errors["naive"]))
     assert row["win_rate"] == (errors["gru"] < errors["naive"]).mean()
@@ -66,18 +30,18 @@ def test_pairs_are_worked_out_over_series() -> None:
 
 
 def test_each_pair_is_corrected_once_though_it_has_two_rows() -> None:
-    pairs = pairs_table(_errors())
+    pairs = pairs_table(wide_errors())
     once = pairs[pairs["model"] < pairs["other"]]
     assert len(once) == 6
     assert once["p_corrected"].to_numpy() == pytest.approx(corrected(once["p"]))
     for row in pairs.itertuples():
-        back = _row(pairs, row.other, row.model)
+        back = row_of(pairs, row.other, row.model)
         assert (row.p, row.p_corrected) == (back["p"], back["p_corrected"])
         assert row.win_rate == pytest.approx(1 - back["win_rate"])
 
 
 def test_a_reference_alone_leaves_fewer_tests_to_correct_for() -> None:
-    errors = _errors()
+    errors = wide_errors()
     pairs = pairs_table(errors, reference="naive")
     assert {frozenset(pair) for pair in zip(pairs["model"], pairs["other"], strict=True)} == {
         frozenset(("naive", model)) for model in ("gru", "lstm", "seasonal_naive")
@@ -89,10 +53,10 @@ def test_a_reference_alone_leaves_fewer_tests_to_correct_for() -> None:
 
 def test_what_is_said_of_the_method_to_beat_is_corrected_for_its_own_tests_alone() -> None:
     models = {f"m{number}": 0.97 for number in range(12)} | {"gru": 0.7, "seasonal_naive": 1.0}
-    windows = _windows(11, models=models, noise=0.09)
-    found = _found(windows)
+    windows = made_errors(11, models=models, noise=0.09)
+    found = found_in(windows)
     assert len(found.pairs) == 14 * 13 and len(found.against) == 2 * 13
-    own, all_pairs = _row(found.against, "gru", "seasonal_naive"), _row(found.pairs, "gru", "seasonal_naive")
+    own, all_pairs = row_of(found.against, "gru", "seasonal_naive"), row_of(found.pairs, "gru", "seasonal_naive")
     assert own["p"] == all_pairs["p"]
     against = found.against[found.against["other"] == "seasonal_naive"]
     assert own["p_corrected"] == corrected(against["p"])[list(against["model"]).index("gru")]
@@ -102,65 +66,65 @@ def test_what_is_said_of_the_method_to_beat_is_corrected_for_its_own_tests_alone
 
 
 def test_the_best_two_are_told_apart_among_all_pairs_unless_one_is_the_method_to_beat() -> None:
-    found = _found(_windows(12, models={"gru": 0.8, "lstm": 0.85, "seasonal_naive": 1.0}, noise=0.1))
+    found = found_in(made_errors(12, models={"gru": 0.8, "lstm": 0.85, "seasonal_naive": 1.0}, noise=0.1))
     first, second = found.ranks["model"][:2]
-    p = _row(found.pairs, first, second)["p_corrected"]
+    p = row_of(found.pairs, first, second)["p_corrected"]
     assert any({first, second} <= set(sentence.replace(",", "").split()) for sentence in found.sentences[1:])
     assert any(f"p = {p:.2g}".replace("0.", ".") in sentence for sentence in found.sentences)
-    alone = _found(_windows(12, models={"gru": 0.8, "seasonal_naive": 1.0, "lstm": 1.4}, noise=0.1))
+    alone = found_in(made_errors(12, models={"gru": 0.8, "seasonal_naive": 1.0, "lstm": 1.4}, noise=0.1))
     assert list(alone.ranks["model"][:2]) == ["gru", "seasonal_naive"]
     assert sum("gru" in sentence for sentence in alone.sentences) == 1  # said once
 
 
 def test_one_series_is_tested_over_windows() -> None:
-    windows = _windows(1, folds=40)
+    windows = made_errors(1, folds=40)
     wide = windows.pivot(index="fold", columns="model", values="mase")
-    pairs = _found(windows).pairs
-    row = _row(pairs, "gru", "seasonal_naive")
+    pairs = found_in(windows).pairs
+    row = row_of(pairs, "gru", "seasonal_naive")
     assert (row["series"], row["n"], row["test"]) == (1, 40, "Diebold-Mariano")
     assert row["p"] == pytest.approx(diebold_mariano(wide["gru"], wide["seasonal_naive"]).p)
     assert row["significant"] and row["win_rate"] > 0.9 and np.isfinite(row["win_low"])
 
 
 def test_few_series_are_tested_over_windows_of_their_mean() -> None:
-    windows = _windows(3, folds=40, seeds=2)
+    windows = made_errors(3, folds=40, seeds=2)
     wide = windows.groupby(["fold", "model"])["mase"].mean().unstack()
-    found = _found(windows, step=3)  # three windows in a row share steps of a horizon of 7
-    row = _row(found.pairs, "gru", "naive")
+    found = found_in(windows, step=3)  # three windows in a row share steps of a horizon of 7
+    row = row_of(found.pairs, "gru", "naive")
     assert row["p"] == pytest.approx(diebold_mariano(wide["gru"], wide["naive"], steps_overlap=3).p)
     assert np.isnan(row["win_low"])
     assert any("Diebold-Mariano over 40 windows of 3 series" in sentence for sentence in found.sentences)
 
 
 def test_a_fold_that_lacks_a_series_is_left_out() -> None:
-    windows = _windows(2, folds=20)
+    windows = made_errors(2, folds=20)
     lacking = windows[~((windows["fold"] == 5) & (windows["series"] == "s1") & (windows["model"] == "gru"))]
-    assert set(_found(lacking).pairs["n"]) == {19}
+    assert set(found_in(lacking).pairs["n"]) == {19}
 
 
 def test_windows_without_numbers_of_their_own_are_refused() -> None:
     with pytest.raises(DataError, match="several rows of one model and seed"):
-        _found(_windows(1, folds=20).assign(fold=1))
+        found_in(made_errors(1, folds=20).assign(fold=1))
 
 
 def test_series_that_a_model_has_no_error_of_are_left_out_and_told() -> None:
-    windows = _windows()
+    windows = made_errors()
     windows.loc[(windows["model"] == "lstm") & windows["series"].isin(["s3", "s7"]), "mase"] = np.nan
-    found = _found(windows)
+    found = found_in(windows)
     assert set(found.pairs["series"]) == set(found.ranks["series"]) == {38}
     assert "2 of 40 series are left out: not every model (least often lstm) has an error there." in found.sentences
     with pytest.raises(DataError, match="'gru' has the fewest"):
-        pairs_table(_errors().assign(gru=np.nan))
+        pairs_table(wide_errors().assign(gru=np.nan))
 
 
 @pytest.mark.parametrize(("count", "named"), [(2, "s3, s4"), (5, "s3, s4, s5 and 2 more")])
 def test_series_without_a_scale_are_said_to_have_none(count: int, named: str) -> None:
-    windows = _windows()
+    windows = made_errors()
     bare = [f"s{number}" for number in range(3, 3 + count)]
     windows.loc[windows["series"].isin(bare), "mase"] = np.nan
     windows.loc[(windows["model"] == "lstm") & (windows["series"] == "s9"), "mase"] = np.nan
     windows.loc[windows["series"] == "s11", ["mase", "mae"]] = np.nan
-    assert _found(windows).sentences[-2:] == [
+    assert found_in(windows).sentences[-2:] == [
         f"{count} of 40 series are left out: MASE is undefined there (constant, or fewer than eight differences before "
         f"the first window): {named}.",
         "2 of 40 series are left out: not every model (least often lstm) has an error there.",
@@ -168,7 +132,7 @@ def test_series_without_a_scale_are_said_to_have_none(count: int, named: str) ->
 
 
 def test_what_the_correction_forbids_is_said_of_each_table_by_itself() -> None:
-    found = _found(_windows(8, models={**MODELS, "drift": 1.1}))
+    found = found_in(made_errors(8, models={**MODELS, "drift": 1.1}))
     assert set(found.against["reason"]) == {""}
     assert set(found.pairs["reason"]) == {"8 series cannot reach 5 % in 10 comparisons, 9 are needed"}
     assert sum("8 series cannot reach 5 % in 10 comparisons, 9 are needed." in one for one in found.sentences) == 1
@@ -176,63 +140,65 @@ def test_what_the_correction_forbids_is_said_of_each_table_by_itself() -> None:
 
 
 def test_series_without_an_error_of_any_model_leave_the_tests_over_windows_to_the_others() -> None:
-    windows = _windows(3, folds=30)
+    windows = made_errors(3, folds=30)
     windows.loc[windows["series"] == "s2", ["mase", "mae"]] = np.nan
-    found = _found(windows)
+    found = found_in(windows)
     assert set(found.pairs["test"]) == {"Diebold-Mariano"} and set(found.pairs["n"]) == {30}
     assert "1 of 3 series are left out: no model has an error there." in found.sentences
 
 
 def test_skill_is_that_of_the_errors_shown_where_windows_lack_a_series() -> None:
-    windows = _windows(2, folds=30)
+    windows = made_errors(2, folds=30)
     windows = windows[~((windows["series"] == "s1") & (windows["fold"] <= 12))]
     windows.loc[(windows["model"] == "gru") & (windows["fold"] <= 12), "mase"] *= 9  # in the windows that lack a series
-    found = _found(windows)
-    means = _per_series(windows).groupby("model")["mase"].mean()
+    found = found_in(windows)
+    means = per_series(windows).groupby("model")["mase"].mean()
     standing = found.standing.set_index("model")
     assert standing["skill"]["gru"] == pytest.approx(1 - means["gru"] / means["seasonal_naive"])
-    assert standing["skill"]["gru"] < 0 < _row(found.pairs, "gru", "seasonal_naive")["skill"]
+    assert standing["skill"]["gru"] < 0 < row_of(found.pairs, "gru", "seasonal_naive")["skill"]
     assert standing[["skill_low", "skill_high"]].isna().all(axis=None)
     told = "12 of 30 windows are left out of the tests: they lack a series, most often s1. Where"
     assert any(sentence.startswith(told) for sentence in found.sentences)
 
 
 def test_a_method_without_any_error_is_beaten_by_nobody_and_told() -> None:
-    errors = _errors(12).assign(seasonal_naive=0.0)
-    told = pair_sentence(_row(pairs_table(errors), "gru", "seasonal_naive"))
+    errors = wide_errors(12).assign(seasonal_naive=0.0)
+    told = pair_sentence(row_of(pairs_table(errors), "gru", "seasonal_naive"))
     assert told.startswith("gru loses to seasonal naive on 100 % of series, with errors where the other makes none;")
-    found = _found(_windows(12).assign(mase=lambda rows: rows["mase"].where(rows["model"] != "seasonal_naive", 0.0)))
+    found = found_in(
+        made_errors(12).assign(mase=lambda rows: rows["mase"].where(rows["model"] != "seasonal_naive", 0.0))
+    )
     assert "No model here is better than repeating the last season." in found.sentences
 
 
 def test_a_model_that_shares_no_series_with_the_rest_is_left_out_and_told() -> None:
-    windows = _windows()
+    windows = made_errors()
     gone = windows["series"].isin([f"s{number}" for number in range(30)])
     windows.loc[(windows["model"] == "gru") & gone, "mase"] = np.nan
     windows.loc[(windows["model"] != "gru") & ~gone, "mase"] = np.nan
     windows.loc[(windows["model"] == "gru") & (windows["series"] == "s2"), "mase"] = np.inf
-    found = _found(windows)
+    found = found_in(windows)
     assert set(found.ranks["model"]) == {"lstm", "seasonal_naive", "naive"} and set(found.pairs["series"]) == {30}
     assert any(sentence.startswith("gru is left out of the tests") for sentence in found.sentences)
 
 
 def test_seeds_are_averaged_and_not_counted_as_series() -> None:
-    windows = _windows(seeds=3)
-    pairs = _found(windows).pairs
+    windows = made_errors(seeds=3)
+    pairs = found_in(windows).pairs
     averaged = windows.groupby(["series", "model"])["mase"].mean().unstack()
     assert set(pairs["n"]) == {40}
-    assert _row(pairs, "gru", "lstm")["p"] == pytest.approx(wilcoxon(averaged["gru"], averaged["lstm"]))
+    assert row_of(pairs, "gru", "lstm")["p"] == pytest.approx(wilcoxon(averaged["gru"], averaged["lstm"]))
 
 
 def test_the_metric_is_mase_where_every_model_has_it_else_mae() -> None:
-    windows = _windows()
-    assert set(_found(windows).pairs["metric"]) == {"mase"}
+    windows = made_errors()
+    assert set(found_in(windows).pairs["metric"]) == {"mase"}
     windows.loc[windows["model"] == "gru", "mase"] = np.nan
-    assert set(_found(windows).pairs["metric"]) == {"mae"}
+    assert set(found_in(windows).pairs["metric"]) == {"mae"}
 
 
 def test_ranks_tell_groups_and_intervals() -> None:
-    ranks = ranks_table(_errors())
+    ranks = ranks_table(wide_errors())
     assert list(ranks.columns) == list(RANKS)
     assert ranks["mean_rank"].is_monotonic_increasing and ranks["mean_rank"].sum() == pytest.approx(10)
     assert set(ranks["model"][:2]) == {"gru", "lstm"}
@@ -242,15 +208,15 @@ def test_ranks_tell_groups_and_intervals() -> None:
 
 
 def test_ranks_of_one_series_tell_nobody_apart() -> None:
-    ranks = ranks_table(_errors(1))
+    ranks = ranks_table(wide_errors(1))
     assert ranks["mean_rank"].tolist() == [1, 2, 3, 4]
     assert ranks["critical_difference"].isna().all() and set(ranks["groups"]) == {"1"}
 
 
 def test_standing_tells_rank_wins_and_skill_against_the_reference() -> None:
-    found = _found(_windows())
+    found = found_in(made_errors())
     table = found.standing.set_index("model")
-    errors = _errors()
+    errors = wide_errors()
     assert set(table["reference"]) == {"seasonal_naive"}
     assert table["rank"].to_dict() == pytest.approx(errors.rank(axis=1).mean().to_dict())
     best = errors.idxmin(axis=1)
@@ -258,7 +224,7 @@ def test_standing_tells_rank_wins_and_skill_against_the_reference() -> None:
     expected = 1 - errors.mean() / errors["seasonal_naive"].mean()
     assert table["skill"].to_dict() == pytest.approx(expected.to_dict())
     assert table.loc["gru", "skill_low"] < table.loc["gru", "skill"] < table.loc["gru", "skill_high"]
-    asked = _found(_windows(), reference={("made", 7): "naive"}).standing
+    asked = found_in(made_errors(), reference={("made", 7): "naive"}).standing
     assert set(asked["reference"]) == {"naive"}
 
 
@@ -274,150 +240,27 @@ def test_equal_models_differ_in_five_comparisons_of_a_hundred_at_most() -> None:
     assert 0 < found <= most and 0 < nemenyi <= most
 
 
-def test_words_on_a_winner() -> None:
-    found = _found(_windows())
-    row = _row(found.pairs, "lstm", "seasonal_naive")
-    percent = {name: f"{100 * row[name]:.0f}" for name in ("win_rate", "skill", "skill_low", "skill_high")}
-    assert found.sentences[0] == (
-        f"lstm beats seasonal naive on {percent['win_rate']} % of series, with a mean error {percent['skill']} % lower "
-        f"(95 % interval {percent['skill_low']} to {percent['skill_high']} %); the difference is significant at 5 % "
-        "(p < .001 after Holm's correction, Wilcoxon over 40 series)."
-    )
-    p = f"{_row(found.pairs, 'gru', 'lstm')['p_corrected']:.2g}".lstrip("0")
-    assert found.sentences[1:] == [
-        "So does gru, significantly.",
-        "naive is significantly worse than seasonal naive.",
-        f"The difference between lstm and gru is not significant (p = {p} after Holm's correction, Wilcoxon over 40 "
-        "series): 40 series do not tell them apart.",
-    ]
-
-
-def test_a_row_of_the_table_is_a_sentence() -> None:
-    row = _row(pairs_table(_errors()[["gru", "naive"]]), "naive", "gru")
-    told = pair_sentence(row, tests=1)
-    assert told.startswith("naive loses to gru on 100 % of series, with a mean error ")
-    assert told.endswith("; the difference is significant at 5 % (p < .001, Wilcoxon over 40 series).")
-
-
-def test_words_where_nobody_beats_the_simple_method() -> None:
-    worse = _found(_windows(models={"gru": 1.5, "naive": 1.0})).sentences
-    assert worse[0] == "No model here is better than repeating the last value."
-    assert worse[1].startswith("gru loses to naive on 100 % of series, with a mean error ")
-    assert worse[1].endswith("the difference is significant at 5 % (p < .001, Wilcoxon over 40 series).")
-    level = _found(_windows(models={"gru": 0.999, "seasonal_naive": 1.0}, noise=0.5)).sentences
-    assert level[0] in (
-        "No model here is shown to be better than repeating the last season.",
-        "No model here is better than repeating the last season.",
-    )
-    assert "is not significant" in level[1]
-
-
-def test_words_on_too_few_series() -> None:
-    few = findings(_per_series(_windows(3))).sentences
-    assert few[-1].startswith("The difference between ") and few[-1].endswith(
-        "after Holm's correction, Wilcoxon over 3 series): 3 series are too few for a test over them to reach 5 %."
-    )
-    more = findings(_per_series(_windows(7))).sentences
-    told = "after Holm's correction, Wilcoxon over 7 series): 7 series cannot reach 5 % in 6 comparisons, 8 are needed."
-    assert more[-2].startswith("The difference between ") and more[-2].endswith(told)
-    windows = _found(_windows(1, folds=5)).sentences
-    assert windows[-1] == "5 windows are too few for a test: take 8 folds or more (backtest.folds=8)."
-    shared = _found(_windows(1, folds=25), step=2).sentences
-    told = "25 windows are too few for a test; 4 in a row have steps in common: take 40 folds or more"
-    assert shared[-1] == f"{told} (backtest.folds=40)."
-    assert not any("significant" in sentence for sentence in (*windows, *shared))
-
-
-def test_what_is_said_to_be_out_of_reach_is_and_what_is_said_to_be_enough_is() -> None:
-    ideal = pd.DataFrame({"a": np.arange(8.0), "b": 1.1 * np.arange(8) + 1, "c": 1.2 * np.arange(8) + 2})
-    ideal["d"] = ideal["c"] + np.arange(8) + 1
-    assert pairs_table(ideal)["significant"].all() and (pairs_table(ideal)["reason"] == "").all()
-    assert not pairs_table(ideal[:7])["significant"].any()
-    assert not pairs_table(ideal[["a", "b"]][:5])["significant"].any()
-    assert pairs_table(ideal[["a", "b"]][:6])["significant"].all()
-
-
-def test_words_on_equal_forecasts() -> None:
-    windows = _windows(models={"seasonal_naive": 1.0, "naive": 2.0})
-    same = windows[windows["model"] == "seasonal_naive"].assign(model="copy")
-    found = _found(pd.concat([windows, same]))
-    row = _row(found.pairs, "copy", "seasonal_naive")
-    assert (row["win_rate"], row["p_corrected"], row["significant"]) == (0.5, 1, False)
-    assert "copy and seasonal naive have the same errors." in found.sentences
-
-
-def test_words_where_most_series_and_the_mean_disagree() -> None:
-    errors = pd.DataFrame({"often": np.full(30, 1.0), "rarely": np.full(30, 1.1) + np.arange(30) / 1e3})
-    errors.loc[:2, "often"] = 20.0
-    [told, *_] = sentences(pairs_table(errors), ranks_table(errors))
-    assert "no plain winner: often is better on 90 % of series, with a mean error 160 % higher" in told
-    assert told.endswith("so a few series weigh much.")
-
-
-def test_the_better_of_the_two_simple_methods_has_to_be_beaten() -> None:
-    found = _found(_windows(models={"gru": 0.95, "naive": 0.9, "seasonal_naive": 1.3}))
-    assert set(found.standing["reference"]) == {"naive"} and set(found.against["other"]) >= {"naive"}
-    assert found.sentences[0] == "No model here is better than repeating the last value."
-    found = _found(_windows(models={"gru": 0.95, "naive": 1.4, "seasonal_naive": 1.3}))
-    assert set(found.standing["reference"]) == {"seasonal_naive"}
-
-
-def test_the_method_to_beat_is_the_better_one_on_the_windows_that_are_tested() -> None:
-    windows = _windows(1, folds=30, models={"gru": 1.0, "naive": 0.8, "seasonal_naive": 1.2}, noise=0.01)
-    longer = _per_series(windows).assign(mase=[0.9, 1.2, 0.8])  # the mean over steps: one window has far more of them
-    found = findings(longer, windows)
-    assert set(found.standing["reference"]) == {"naive"}
-    assert (found.against["test"] == "Diebold-Mariano").all() and "naive" in set(found.against["other"])
-
-
-def test_what_all_pairs_lack_is_not_said_of_the_tests_of_the_method_to_beat() -> None:
-    models = {"gru": 0.5, "naive": 1.0} | {f"m{number}": 1.5 for number in range(8)}
-    found = _found(_windows(9, models=models))
-    assert "the difference is significant" in found.sentences[0]
-    assert found.sentences[-1].startswith("Of the pairs of all models: 9 series cannot reach 5 %")
-
-
-def test_the_reference_without_a_season_is_called_naive() -> None:
-    windows = _windows(models={"gru": 1.5, "naive": 1.0})
-    same = windows[windows["model"] == "naive"].assign(model="seasonal_naive")
-    assert _found(pd.concat([windows, same])).sentences[0] == "No model here is better than repeating the last value."
-
-
-def test_several_data_sets_and_horizons_are_told_apart() -> None:
-    one, other = _windows(), _windows(folds=2).assign(horizon=14)
-    found = findings(_per_series(pd.concat([one, other])))
-    assert {key for key, _ in found.pairs.groupby(["data", "horizon"])} == {("made", 7), ("made", 14)}
-    assert all(sentence.startswith(("made, horizon 7: ", "made, horizon 14: ")) for sentence in found.sentences)
-    apart = findings(_per_series(pd.concat([one, one.assign(data="more")])))
-    assert all(sentence.startswith(("made: ", "more: ")) for sentence in apart.sentences)
-
-
-def test_one_model_alone_proves_nothing() -> None:
-    found = _found(_windows(models={"gru": 1.0}))
-    assert found.pairs.empty and found.ranks.empty and found.sentences == []
-
-
 def test_skill_has_no_interval_where_windows_weigh_otherwise_than_steps() -> None:
-    windows = _windows(2, folds=30).assign(n=7)
-    assert _found(windows).standing["skill_low"].notna().any()
+    windows = made_errors(2, folds=30).assign(n=7)
+    assert found_in(windows).standing["skill_low"].notna().any()
     uneven = windows.assign(n=windows["fold"].map(lambda fold: 7 if fold % 2 else 1))
-    assert _found(uneven).standing[["skill_low", "skill_high"]].isna().all(axis=None)
+    assert found_in(uneven).standing[["skill_low", "skill_high"]].isna().all(axis=None)
 
 
 def test_windows_that_overlap_are_tested_without_a_hole_between_them() -> None:
-    windows = _windows(2, folds=60)
+    windows = made_errors(2, folds=60)
     lacking = windows[~((windows["series"] == "s1") & windows["fold"].isin([15, 30]))]
-    found = _found(lacking, step=4)
+    found = found_in(lacking, step=4)
     assert set(found.pairs["n"]) == {30}  # folds 31 to 60
     told = "2 of 60 windows are left out of the tests: they lack a series, most often s1. 28 more lie apart"
     assert any(sentence.startswith(told) for sentence in found.sentences)
-    assert set(_found(lacking).pairs["n"]) == {58}  # without overlap there are no lags
+    assert set(found_in(lacking).pairs["n"]) == {58}  # without overlap there are no lags
 
 
 def test_errors_in_several_units_are_not_tested_without_a_mase() -> None:
-    windows = _windows(8)
-    assert not findings(_per_series(windows), mixed=[("made", 7)]).pairs.empty
-    found = findings(_per_series(windows), metric="mae", mixed=[("made", 7)])
+    windows = made_errors(8)
+    assert not findings(per_series(windows), mixed=[("made", 7)]).pairs.empty
+    found = findings(per_series(windows), metric="mae", mixed=[("made", 7)])
     assert found.pairs.empty and found.sentences == [
         "Nothing is tested: mae is in several units, and MASE is undefined."
     ]
@@ -427,8 +270,3 @@ def test_of_equal_ranks_the_lower_mean_error_comes_first() -> None:
     errors = pd.DataFrame({"lstm": [1.0, 2.0], "segrnn": [1.5, 1.1], "naive": [3.0, 3.0]}, index=["a", "b"])
     ranks = ranks_table(errors)
     assert ranks["model"].tolist() == ["segrnn", "lstm", "naive"] and ranks["mean_rank"].tolist() == [1.5, 1.5, 3.0]
-
-
-def test_one_window_is_one() -> None:
-    told = _found(_windows(1, folds=1)).sentences[-1]
-    assert told == "1 window is too few for a test: take 8 folds or more (backtest.folds=8)."

@@ -10,11 +10,10 @@ import pandas as pd
 
 from forecast.data.panel import Panel
 from forecast.data.splits import Split, split_ends, usual_split
-from forecast.errors import ConfigError, DataError, named
+from forecast.errors import ConfigError, DataError, named, some_of
 from forecast.evaluation.step_errors import Scales, training_scales
 
 log = logging.getLogger("forecast")
-NAMED = 3  # series that a warning lists
 
 
 class Origins(NamedTuple):
@@ -104,12 +103,10 @@ def warn_of_left_out(panel: Panel, ends: np.ndarray, origins: Origins) -> None:
     has_both = _has_history_and_truth(panel, ends)
     without = panel.ids[np.flatnonzero(~has_both.any(axis=0))]
     if len(without):
-        some = ", ".join(map(named, without[:NAMED]))
         log.warning(
-            "series without history before, or a step after, any held-back origin are not scored: %s%s. Where they end "
+            "series without history before, or a step after, any held-back origin are not scored: %s. Where they end "
             "before the others, data.split=series_end takes the windows of each before its own end.",
-            some,
-            f" and {len(without) - NAMED} more" if len(without) > NAMED else "",
+            some_of(map(named, without)),
         )
     unknown = int(has_both.sum()) - len(origins.series)
     if unknown:

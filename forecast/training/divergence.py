@@ -8,10 +8,9 @@ from typing import Any
 import torch
 
 from forecast.batch import Batch
-from forecast.errors import TrainingError, named
+from forecast.errors import TrainingError, named, some_of
 
 LARGE = 1e6  # a scaled value beyond which a network learns nothing: scalers lead to values of about 1
-SHOWN = 3  # series that a message names
 
 
 class Diverged(TrainingError):
@@ -71,5 +70,4 @@ def _names(ids: Sequence[object], numbers: Sequence[int]) -> str:
     """Return the series of numbers in words; those that training has not met have number 0."""
     names = [named(ids[number - 1]) for number in dict.fromkeys(numbers) if 0 < number <= len(ids)]
     names += ["a series never seen"] * (0 in numbers)
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return f"series {', '.join(names[:SHOWN])}{more}" if names else "series without a name"
+    return f"series {some_of(names)}" if names else "series without a name"

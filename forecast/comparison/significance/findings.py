@@ -14,12 +14,11 @@ from forecast.comparison.significance.diebold_mariano import overlap
 from forecast.comparison.significance.pairs import FEWEST_SERIES, PAIRS, complete, pairs_table
 from forecast.comparison.significance.standings import RANKS, STANDING, ranks_table, standing_table
 from forecast.comparison.significance.words import sentences
-from forecast.errors import DataError
+from forecast.errors import DataError, some_of
 from forecast.evaluation.tables import IN_UNITS
 
 TASK = ["data", "horizon"]
 REFERENCES = ("naive", "seasonal_naive")  # the better of which has to be beaten
-NAMED = 3  # series that a sentence lists
 _COLUMNS = {"pairs": PAIRS, "against": PAIRS, "ranks": RANKS, "standing": STANDING}
 
 
@@ -182,10 +181,9 @@ def _left_out(whole: pd.DataFrame, errors: pd.DataFrame, *, undefined: list[str]
     dropped = [str(model) for model in whole if model not in errors]
     found = [f"{name} is left out of the tests: no series has an error of every model with it." for name in dropped]
     if undefined:
-        more = f" and {len(undefined) - NAMED} more" if len(undefined) > NAMED else ""
         found.append(
             f"{len(undefined)} of {len(errors)} series are left out: MASE is undefined there (constant, or fewer than "
-            f"eight differences before the first window): {', '.join(undefined[:NAMED])}{more}."
+            f"eight differences before the first window): {some_of(undefined)}."
         )
     missing, fewest = len(errors) - len(complete(errors)) - len(undefined), errors.notna().sum().idxmin()
     if missing:
